@@ -130,3 +130,64 @@ fn given(x: Option<&Tensor>) -> Result<&Tensor> {
     x.ok_or_else(|| Error::Unavailable("a pooling operation was applied without its argument".into()))
 }
 
+impl Value {
+    /// Maximum over windows of [n, c, h, w].
+    pub fn max_pool2d(&self, options: PoolOptions) -> Result<Value> {
+        let planes = Planes::new("max_pool2d", self, |h, w| sliding("max_pool2d", [h, w], options))?;
+        Ok(self.chosen(planes))
+    }
+
+    /// Maximum over out[0] x out[1] windows that cover the plane (PyTorch's partition).
+    pub fn adaptive_max_pool2d(&self, out: [usize; 2]) -> Result<Value> {
+        let planes = Planes::new("adaptive_max_pool2d", self, |h, w| Ok(adaptive([h, w], out)))?;
+        Ok(self.chosen(planes))
+    }
+
+    /// Mean over windows of [n, c, h, w].
+    pub fn avg_pool2d(&self, options: PoolOptions) -> Result<Value> {
+        let planes = Planes::new("avg_pool2d", self, |h, w| sliding("avg_pool2d", [h, w], options))?;
+        Ok(self.averaged(planes, options.count_include_pad.then_some(options.kernel)))
+    }
+
+    /// Mean over out[0] x out[1] windows that cover the plane (PyTorch's partition).
+    pub fn adaptive_avg_pool2d(&self, out: [usize; 2]) -> Result<Value> {
+        let planes = Planes::new("adaptive_avg_pool2d", self, |h, w| Ok(adaptive([h, w], out)))?;
+        Ok(self.averaged(planes, None))
+    }
+
+    fn chosen(&self, planes: Planes) -> Value {
+        let out = planes.output;
+        self.builder.linear(Maximum(planes), &[self], &out)
+    }
+
+    /// `full`: divide by this kernel's area, border included, instead of by the number of entries.
+    fn averaged(&self, planes: Planes, full: Option<[usize; 2]>) -> Value {
+        let windows = &planes.windows;
+        let divisors = windows
+            .rows
+            .iter()
+            .flat_map(|r| windows.columns.iter().map(move |c| full.map_or((r.1 - r.0) * (c.1 - c.0), |k| k[0] * k[1])))
+            .map(|area| area as f64)
+            .collect();
+        let out = planes.output;
+        self.builder.linear(Average { planes, divisors }, &[self], &out)
+    }
+}
+
+fn sliding(operation: &'static str, size: [usize; 2], options: PoolOptions) -> Result<Windows> {
+    let axis = |i: usize| -> Result<Vec<(usize, usize)>> {
+        let (n, k, s, p) = (size[i], options.kernel[i], options.stride[i], options.padding[i]);
+        if k == 0 || s == 0 || 2 * p > k || k > n + 2 * p {
+            let problem = format!("windows of {k} every {s} with border {p} do not fit {n} entries");
+            return Err(shape(operation, problem));
+        }
+        let count = (n + 2 * p - k) / s + 1;
+        Ok((0..count).map(|o| ((o * s).saturating_sub(p), (o * s + k - p).min(n))).collect())
+    };
+    Ok(Windows { rows: axis(0)?, columns: axis(1)? })
+}
+
+fn adaptive(size: [usize; 2], out: [usize; 2]) -> Windows {
+    let axis = |n: usize, m: usize| (0..m).map(|o| (o * n / m, ((o + 1) * n).div_ceil(m))).collect();
+    Windows { rows: axis(size[0], out[0]), columns: axis(size[1], out[1]) }
+}
