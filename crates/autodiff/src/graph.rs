@@ -90,7 +90,10 @@ impl Graph {
         trainable: &dyn Fn(&str) -> bool,
     ) -> Result<Self> {
         if kinds[loss].1.iter().product::<usize>() != 1 {
-            return Err(Error::Unavailable(format!("the loss must be one number, not shape {:?}", kinds[loss].1)));
+            return Err(Error::Unavailable(format!(
+                "the loss must be one number, not shape {:?}",
+                kinds[loss].1
+            )));
         }
         let mut nodes: Vec<Node> = Vec::with_capacity(kinds.len());
         let mut parameters = vec![];

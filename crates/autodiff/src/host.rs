@@ -1,7 +1,7 @@
 //! Candle tensors as slices for the CPU kernels, and back.
 
 use candle_core::{CpuStorage, DType, Device, Layout, Storage, Tensor, WithDType};
-use std::sync::RwLockReadGuard;
+use parking_lot::RwLockReadGuard;
 
 use crate::{Error, Result};
 
@@ -24,7 +24,9 @@ impl<'a> Host<'a> {
 
     /// The entries from the tensor's first one on, in storage order.
     pub(crate) fn from_start<T: WithDType>(&self) -> Result<&[T]> {
-        let Storage::Cpu(storage) = &*self.storage else { return Err(Error::Device { operation: self.operation }) };
+        let Storage::Cpu(storage) = &*self.storage else {
+            return Err(Error::Device { operation: self.operation });
+        };
         Ok(&CpuStorage::as_slice::<T>(storage)?[self.layout.start_offset()..])
     }
 

@@ -119,9 +119,9 @@ impl<'a> Forward<'a> {
         constants: &'a BTreeMap<String, Tensor>,
         inputs: &'a [Tensor],
     ) -> Result<Self> {
-        let first = parameters
-            .first()
-            .ok_or_else(|| Error::Unavailable("no parameter is trainable: there is nothing to differentiate".into()))?;
+        let first = parameters.first().ok_or_else(|| {
+            Error::Unavailable("no parameter is trainable: there is nothing to differentiate".into())
+        })?;
         if parameters.len() != graph.parameters.len() || inputs.len() != graph.inputs {
             return Err(Error::Unavailable(format!(
                 "the graph has {} parameters and {} inputs, but {} and {} tensors were given",
@@ -230,7 +230,11 @@ impl<'a> Forward<'a> {
         if tensor.dims() == node.shape {
             return Ok(());
         }
-        Err(Error::Mismatch { name: name.into(), found: tensor.dims().to_vec(), expected: node.shape.clone() })
+        Err(Error::Mismatch {
+            name: name.into(),
+            found: tensor.dims().to_vec(),
+            expected: node.shape.clone(),
+        })
     }
 }
 
@@ -324,7 +328,9 @@ impl Linearized {
                 self.kept[id].cotangent = Some(g);
             }
         }
-        let zeros = |shape: &[usize]| Tensor::zeros(shape, self.dtype, self.value(graph.loss)?.device()).map_err(Error::from);
+        let zeros = |shape: &[usize]| {
+            Tensor::zeros(shape, self.dtype, self.value(graph.loss)?.device()).map_err(Error::from)
+        };
         graph
             .parameters
             .iter()

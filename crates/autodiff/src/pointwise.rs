@@ -27,9 +27,9 @@ pub(crate) fn map(rule: &dyn Elementwise, order: usize, x: &Tensor) -> Result<Te
 
 /// sum_i a_i b_i, entry by entry, over pairs of tensors of one shape.
 pub(crate) fn sum_of_products(pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
-    let (first, rest) = pairs.split_first().ok_or_else(|| {
-        crate::Error::Unavailable("a sum of products needs at least one pair".into())
-    })?;
+    let (first, rest) = pairs
+        .split_first()
+        .ok_or_else(|| crate::Error::Unavailable("a sum of products needs at least one pair".into()))?;
     for_real!("product", first.0, T => {
         let mut out: Vec<T> = {
             let (a, b) = (first.0.contiguous()?, first.1.contiguous()?);

@@ -78,7 +78,8 @@ impl Linearized {
     pub fn gauss_newton_products(&self, block: &[Direction]) -> Result<Vec<Direction>> {
         if !self.graph.outputs_separate() {
             return Err(Error::Unavailable(
-                "a Gauss-Newton product needs a loss that depends on the parameters through the outputs only".into(),
+                "a Gauss-Newton product needs a loss that depends on the parameters through the outputs only"
+                    .into(),
             ));
         }
         let components = vec![Component::First; block.len()];
@@ -288,7 +289,8 @@ impl Linearized {
                         }
                     }
                     if !pairs.is_empty() {
-                        let part = if left { rule.adjoint_left(&pairs)? } else { rule.adjoint_right(&pairs)? };
+                        let part =
+                            if left { rule.adjoint_left(&pairs)? } else { rule.adjoint_right(&pairs)? };
                         add(&mut cotangents[this][c], part)?;
                     }
                 }

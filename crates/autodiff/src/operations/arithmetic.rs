@@ -49,7 +49,8 @@ impl Linear for Scale {
         "scale"
     }
     fn apply(&self, arguments: &[Option<&Tensor>], _: Option<&Tensor>) -> Result<Tensor> {
-        arguments[0].map_or_else(|| Err(crate::Error::Unavailable("nothing to scale".into())), |x| scale(x, self.0))
+        arguments[0]
+            .map_or_else(|| Err(crate::Error::Unavailable("nothing to scale".into())), |x| scale(x, self.0))
     }
     fn adjoint(&self, _: usize, g: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {
         scale(g, self.0)
@@ -124,7 +125,8 @@ impl Bilinear for Multiply {
 impl Value {
     fn plus(&self, other: &Value, sign: f64) -> Result<Value> {
         let shape = common_shape("add", self.dims(), other.dims())?;
-        let rule = Add { a: Broadcast::new(self.dims(), &shape), b: Broadcast::new(other.dims(), &shape), sign };
+        let rule =
+            Add { a: Broadcast::new(self.dims(), &shape), b: Broadcast::new(other.dims(), &shape), sign };
         Ok(self.builder.linear(rule, &[self, other], &shape))
     }
 
@@ -141,7 +143,8 @@ impl Value {
     /// Product entry by entry, broadcasting.
     pub fn mul(&self, other: &Value) -> Result<Value> {
         let shape = common_shape("mul", self.dims(), other.dims())?;
-        let rule = Multiply { a: Broadcast::new(self.dims(), &shape), b: Broadcast::new(other.dims(), &shape) };
+        let rule =
+            Multiply { a: Broadcast::new(self.dims(), &shape), b: Broadcast::new(other.dims(), &shape) };
         Ok(self.builder.bilinear(rule, self, other, &shape))
     }
 

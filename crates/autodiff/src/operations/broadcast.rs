@@ -16,7 +16,10 @@ pub(super) fn common_shape(operation: &'static str, a: &[usize], b: &[usize]) ->
             (x, y) if x == y => Ok(x),
             (1, y) => Ok(y),
             (x, 1) => Ok(x),
-            _ => Err(shape(operation, format!("shapes {a:?} and {b:?} do not broadcast: each axis must agree or be 1"))),
+            _ => Err(shape(
+                operation,
+                format!("shapes {a:?} and {b:?} do not broadcast: each axis must agree or be 1"),
+            )),
         })
         .collect()
 }
@@ -32,12 +35,13 @@ pub(super) struct Broadcast {
 
 impl Broadcast {
     pub(super) fn new(from: &[usize], to: &[usize]) -> Self {
-        let padded: Vec<usize> = std::iter::repeat_n(1, to.len() - from.len()).chain(from.iter().copied()).collect();
+        let padded: Vec<usize> =
+            std::iter::repeat_n(1, to.len() - from.len()).chain(from.iter().copied()).collect();
         let wide: Vec<usize> = (0..to.len()).filter(|&i| padded[i] != 1).collect();
         let run = match (wide.first(), wide.last()) {
-            (Some(&first), Some(&last)) => (first..=last)
-                .all(|i| padded[i] == to[i])
-                .then(|| [to[..first].iter().product(), padded.iter().product(), to[last + 1..].iter().product()]),
+            (Some(&first), Some(&last)) => (first..=last).all(|i| padded[i] == to[i]).then(|| {
+                [to[..first].iter().product(), padded.iter().product(), to[last + 1..].iter().product()]
+            }),
             _ => Some([to.iter().product(), 1, 1]),
         };
         Self { from: from.to_vec(), to: to.to_vec(), run }
@@ -86,8 +90,9 @@ impl Broadcast {
         }
         let Some(view) = self.run else {
             let skipped = self.to.len() - self.from.len();
-            let axes: Vec<usize> =
-                (0..self.to.len()).filter(|&i| i < skipped || (self.from[i - skipped] == 1 && self.to[i] != 1)).collect();
+            let axes: Vec<usize> = (0..self.to.len())
+                .filter(|&i| i < skipped || (self.from[i - skipped] == 1 && self.to[i] != 1))
+                .collect();
             return Ok(large.contiguous()?.sum_keepdim(axes)?.reshape(self.from.as_slice())?);
         };
         let large = large.contiguous()?;

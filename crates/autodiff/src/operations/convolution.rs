@@ -113,7 +113,8 @@ impl Bilinear for Convolution {
 impl Value {
     /// Two-dimensional convolution: x [n, c, h, w], weight [o, c / groups, kh, kw], bias [o].
     pub fn conv2d(&self, weight: &Value, bias: Option<&Value>, options: ConvolutionOptions) -> Result<Value> {
-        let (&[batch, in_channels, h, w], &[out_channels, per_group, kh, kw]) = (self.dims(), weight.dims()) else {
+        let (&[batch, in_channels, h, w], &[out_channels, per_group, kh, kw]) = (self.dims(), weight.dims())
+        else {
             return Err(unfit("conv2d", self, weight));
         };
         if options.groups == 0 || per_group * options.groups != in_channels {
@@ -164,10 +165,19 @@ impl Value {
             return Err(shape("conv_transpose2d", "the padding is larger than the output".to_string()));
         };
         let large = [rows, columns];
-        let geometry =
-            geometry("conv_transpose2d", batch, [per_group * options.groups, channels], large, [kh, kw], options)?;
+        let geometry = geometry(
+            "conv_transpose2d",
+            batch,
+            [per_group * options.groups, channels],
+            large,
+            [kh, kw],
+            options,
+        )?;
         if geometry.output() != [h, w] {
-            return Err(shape("conv_transpose2d", "the output padding must be smaller than the stride or dilation"));
+            return Err(shape(
+                "conv_transpose2d",
+                "the output padding must be smaller than the stride or dilation",
+            ));
         }
         let rule = Convolution { geometry, transposed: true };
         let out = rule.large_shape();
@@ -183,7 +193,10 @@ impl Value {
 }
 
 fn unfit(operation: &'static str, x: &Value, weight: &Value) -> crate::Error {
-    shape(operation, format!("inputs of shape {:?} do not fit a weight of shape {:?}", x.dims(), weight.dims()))
+    shape(
+        operation,
+        format!("inputs of shape {:?} do not fit a weight of shape {:?}", x.dims(), weight.dims()),
+    )
 }
 
 fn geometry(

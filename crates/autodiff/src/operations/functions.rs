@@ -49,12 +49,7 @@ fn softplus(x: f64) -> Taylor {
 fn gelu(x: f64) -> Taylor {
     let density = (-0.5 * x * x).exp() * 0.398_942_280_401_432_7;
     let cumulative = 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
-    [
-        x * cumulative,
-        cumulative + x * density,
-        density * (2.0 - x * x),
-        x * density * (x * x - 4.0),
-    ]
+    [x * cumulative, cumulative + x * density, density * (2.0 - x * x), x * density * (x * x - 4.0)]
 }
 
 #[inline]
@@ -267,7 +262,11 @@ impl Elementwise for Clamp {
     }
     #[inline]
     fn derivative(&self, order: usize, x: f64) -> f64 {
-        if x > self.0 && x < self.1 { piece(order, x, 1.0) } else { piece(order, x.clamp(self.0, self.1), 0.0) }
+        if x > self.0 && x < self.1 {
+            piece(order, x, 1.0)
+        } else {
+            piece(order, x.clamp(self.0, self.1), 0.0)
+        }
     }
     fn is_curved(&self) -> bool {
         false
@@ -293,7 +292,10 @@ impl Value {
     /// min(max(x, low), high) (PyTorch's `hardtanh`).
     pub fn clamp(&self, low: f64, high: f64) -> Result<Value> {
         if low > high {
-            return Err(crate::error::shape("clamp", format!("the lower limit {low} is above the upper limit {high}")));
+            return Err(crate::error::shape(
+                "clamp",
+                format!("the lower limit {low} is above the upper limit {high}"),
+            ));
         }
         Ok(self.builder.elementwise(Clamp(low, high), self))
     }

@@ -43,7 +43,8 @@ struct Permute {
     axes: Vec<usize>,
     inverse: Vec<usize>,
 }
-layout_rule!(Permute, "permute", |r, x| x.permute(r.axes.as_slice())?, |r, g| g.permute(r.inverse.as_slice())?);
+layout_rule!(Permute, "permute", |r, x| x.permute(r.axes.as_slice())?, |r, g| g
+    .permute(r.inverse.as_slice())?);
 
 #[derive(Debug)]
 struct Narrow {
@@ -52,12 +53,11 @@ struct Narrow {
     length: usize,
     full: usize,
 }
-layout_rule!(
-    Narrow,
-    "narrow",
-    |r, x| x.narrow(r.axis, r.start, r.length)?,
-    |r, g| g.pad_with_zeros(r.axis, r.start, r.full - r.start - r.length)?
-);
+layout_rule!(Narrow, "narrow", |r, x| x.narrow(r.axis, r.start, r.length)?, |r, g| g.pad_with_zeros(
+    r.axis,
+    r.start,
+    r.full - r.start - r.length
+)?);
 
 #[derive(Debug)]
 struct Pad {
@@ -66,12 +66,8 @@ struct Pad {
     after: usize,
     length: usize,
 }
-layout_rule!(
-    Pad,
-    "pad_with_zeros",
-    |r, x| x.pad_with_zeros(r.axis, r.before, r.after)?,
-    |r, g| g.narrow(r.axis, r.before, r.length)?
-);
+layout_rule!(Pad, "pad_with_zeros", |r, x| x.pad_with_zeros(r.axis, r.before, r.after)?, |r, g| g
+    .narrow(r.axis, r.before, r.length)?);
 
 /// Every `step`-th entry along an axis.
 #[derive(Debug)]
@@ -170,7 +166,10 @@ impl Value {
     /// Removes an axis of length 1.
     pub fn squeeze(&self, axis: usize) -> Result<Value> {
         if self.dim(axis)? != 1 {
-            return Err(shape("squeeze", format!("axis {axis} of shape {:?} is not of length 1", self.dims())));
+            return Err(shape(
+                "squeeze",
+                format!("axis {axis} of shape {:?} is not of length 1", self.dims()),
+            ));
         }
         let mut dims = self.dims().to_vec();
         dims.remove(axis);
@@ -247,9 +246,13 @@ impl Value {
         first.dim(axis)?;
         dims[axis] = 0;
         for v in values {
-            let fits = v.rank() == first.rank() && (0..v.rank()).all(|i| i == axis || v.dims()[i] == first.dims()[i]);
+            let fits = v.rank() == first.rank()
+                && (0..v.rank()).all(|i| i == axis || v.dims()[i] == first.dims()[i]);
             if !fits {
-                return Err(shape("cat", format!("shapes {:?} and {:?} differ off axis {axis}", first.dims(), v.dims())));
+                return Err(shape(
+                    "cat",
+                    format!("shapes {:?} and {:?} differ off axis {axis}", first.dims(), v.dims()),
+                ));
             }
             dims[axis] += v.dims()[axis];
         }

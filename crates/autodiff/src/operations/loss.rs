@@ -10,7 +10,10 @@ impl Value {
     /// PyTorch.
     pub fn cross_entropy(&self, labels: &Value, smoothing: f64) -> Result<Value> {
         if self.rank() != 2 {
-            return Err(shape("cross_entropy", format!("logits must be [n, classes], found shape {:?}", self.dims())));
+            return Err(shape(
+                "cross_entropy",
+                format!("logits must be [n, classes], found shape {:?}", self.dims()),
+            ));
         }
         let log_probabilities = self.log_softmax(1)?;
         let at_label = log_probabilities.gather(labels)?.mean_all()?.scale(smoothing - 1.0)?;
@@ -46,7 +49,10 @@ impl Value {
             return Err(shape("token_cross_entropy", problem));
         };
         if labels.dims() != [n, t] {
-            return Err(shape("token_cross_entropy", format!("labels must be [{n}, {t}], found {:?}", labels.dims())));
+            return Err(shape(
+                "token_cross_entropy",
+                format!("labels must be [{n}, {t}], found {:?}", labels.dims()),
+            ));
         }
         self.reshape(&[n * t, c])?.cross_entropy(&labels.as_indices(&[n * t]), smoothing)
     }
@@ -56,7 +62,10 @@ impl Value {
             return Ok(());
         }
         // Broadcasting here is PyTorch's classic silent mistake ([n, 1] against [n]).
-        Err(shape(operation, format!("outputs {:?} and targets {:?} differ in shape", self.dims(), target.dims())))
+        Err(shape(
+            operation,
+            format!("outputs {:?} and targets {:?} differ in shape", self.dims(), target.dims()),
+        ))
     }
 
     /// Integer values in another shape.

@@ -118,7 +118,8 @@ impl Value {
     /// Matrix product over the last two axes; leading axes broadcast.
     pub fn matmul(&self, other: &Value) -> Result<Value> {
         let (ra, rb) = (self.rank(), other.rank());
-        let mismatch = || shape("matmul", format!("shapes {:?} and {:?} do not multiply", self.dims(), other.dims()));
+        let mismatch =
+            || shape("matmul", format!("shapes {:?} and {:?} do not multiply", self.dims(), other.dims()));
         if ra < 2 || rb < 2 || self.dims()[ra - 1] != other.dims()[rb - 2] {
             return Err(mismatch());
         }

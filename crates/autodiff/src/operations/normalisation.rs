@@ -7,7 +7,13 @@ impl Value {
     /// (x - mean) / sqrt(var + eps) over the last `axes` axes, then weight and bias of those axes' shape.
     ///
     /// The variance is the biased one, as in PyTorch (Ba et al. 2016).
-    pub fn layer_norm(&self, axes: usize, weight: Option<&Value>, bias: Option<&Value>, eps: f64) -> Result<Value> {
+    pub fn layer_norm(
+        &self,
+        axes: usize,
+        weight: Option<&Value>,
+        bias: Option<&Value>,
+        eps: f64,
+    ) -> Result<Value> {
         if axes == 0 || axes > self.rank() {
             return Err(shape("layer_norm", format!("{axes} trailing axes of shape {:?}", self.dims())));
         }
@@ -32,7 +38,10 @@ impl Value {
     ) -> Result<Value> {
         let (n, channels) = (self.dim(0)?, self.dim(1)?);
         if groups == 0 || channels % groups != 0 {
-            return Err(shape("group_norm", format!("{channels} channels do not divide into {groups} groups")));
+            return Err(shape(
+                "group_norm",
+                format!("{channels} channels do not divide into {groups} groups"),
+            ));
         }
         let grouped = self.reshape(&[n, groups, self.elem_count() / (n * groups)])?;
         let normal = grouped.standardised(&[2], eps)?.reshape(self.dims())?;
@@ -57,7 +66,10 @@ impl Value {
         if let Some(bias) = bias {
             shift = shift.add(bias)?;
         }
-        self.scaled_and_shifted(self.per_channel(Some(&scale))?.as_ref(), self.per_channel(Some(&shift))?.as_ref())
+        self.scaled_and_shifted(
+            self.per_channel(Some(&scale))?.as_ref(),
+            self.per_channel(Some(&shift))?.as_ref(),
+        )
     }
 
     /// Batch normalisation with the statistics of this batch, differentiated through (Ioffe & Szegedy 2015); the

@@ -37,9 +37,16 @@ struct Planes {
 }
 
 impl Planes {
-    fn new(operation: &'static str, x: &Value, windows: impl FnOnce(usize, usize) -> Result<Windows>) -> Result<Self> {
+    fn new(
+        operation: &'static str,
+        x: &Value,
+        windows: impl FnOnce(usize, usize) -> Result<Windows>,
+    ) -> Result<Self> {
         let &[n, c, h, w] = x.dims() else {
-            return Err(shape(operation, format!("expected [n, channels, height, width], found {:?}", x.dims())));
+            return Err(shape(
+                operation,
+                format!("expected [n, channels, height, width], found {:?}", x.dims()),
+            ));
         };
         let windows = windows(h, w)?;
         Ok(Self { input: [n, c, h, w], output: [n, c, windows.rows.len(), windows.columns.len()], windows })
@@ -166,7 +173,9 @@ impl Value {
         let divisors = windows
             .rows
             .iter()
-            .flat_map(|r| windows.columns.iter().map(move |c| full.map_or((r.1 - r.0) * (c.1 - c.0), |k| k[0] * k[1])))
+            .flat_map(|r| {
+                windows.columns.iter().map(move |c| full.map_or((r.1 - r.0) * (c.1 - c.0), |k| k[0] * k[1]))
+            })
             .map(|area| area as f64)
             .collect();
         let out = planes.output;

@@ -73,8 +73,13 @@ impl Linear for Pick {
     }
 }
 
-fn both<'a>(operation: &'static str, x: Option<&'a Tensor>, ids: Option<&'a Tensor>) -> Result<(&'a Tensor, &'a Tensor)> {
-    x.zip(ids).ok_or_else(|| Error::Unavailable(format!("{operation} was applied without its argument or indices")))
+fn both<'a>(
+    operation: &'static str,
+    x: Option<&'a Tensor>,
+    ids: Option<&'a Tensor>,
+) -> Result<(&'a Tensor, &'a Tensor)> {
+    x.zip(ids)
+        .ok_or_else(|| Error::Unavailable(format!("{operation} was applied without its argument or indices")))
 }
 
 /// Checks that all indices lie below `limit`, and gives them as u32.
@@ -85,7 +90,10 @@ fn indices(operation: &'static str, ids: &Tensor, limit: usize) -> Result<Tensor
     let ids = ids.to_dtype(DType::U32)?.contiguous()?;
     let largest = ids.flatten_all()?.to_vec1::<u32>()?.into_iter().max().unwrap_or(0);
     if largest as usize >= limit {
-        return Err(shape(operation, format!("index {largest} is out of range: there are {limit} classes or rows")));
+        return Err(shape(
+            operation,
+            format!("index {largest} is out of range: there are {limit} classes or rows"),
+        ));
     }
     Ok(ids)
 }
