@@ -81,6 +81,12 @@ impl Graph {
         &self.nodes[self.outputs].shape
     }
 
+    /// Entries of all intermediate values together: what memory and time grow with.
+    pub fn intermediate_entries(&self) -> usize {
+        let given = |kind: &Kind| matches!(kind, Kind::Named(_) | Kind::Input(_) | Kind::Constant(_));
+        self.nodes.iter().filter(|n| !given(&n.kind)).map(|n| n.shape.iter().product::<usize>()).sum()
+    }
+
     /// Puts the pieces together and works out what each product will need.
     pub(crate) fn new(
         kinds: Vec<(Kind, Vec<usize>)>,
