@@ -34,12 +34,22 @@ fn mlp() -> HashMap<String, Tensor> {
 fn checkpoints_that_are_none() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let whole = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(fixture("digits-mlp-tanh.safetensors"))).unwrap();
+    let whole =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(fixture("digits-mlp-tanh.safetensors")))
+            .unwrap();
     refuses(&with("no-such-file.safetensors", &[]), 3, &["no-such-file.safetensors"]);
     refuses(&with(&write(here, "empty.safetensors", b""), &[]), 3, &["empty"]);
-    refuses(&with(&write(here, "half.safetensors", &whole[..whole.len() / 2]), &[]), 3, &["half.safetensors"]);
+    refuses(
+        &with(&write(here, "half.safetensors", &whole[..whole.len() / 2]), &[]),
+        3,
+        &["half.safetensors"],
+    );
     refuses(&with(&write(here, "text.pth", b"# my notes\n"), &[]), 3, &["text.pth"]);
-    refuses(&with(&write(here, "legacy.pth", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."), &[]), 3, &["legacy"]);
+    refuses(
+        &with(&write(here, "legacy.pth", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."), &[]),
+        3,
+        &["legacy"],
+    );
     refuses(&with(here.to_str().unwrap(), &[]), 3, &[]);
 }
 
@@ -63,7 +73,14 @@ fn weights_that_do_not_fit() {
     tensors.insert("2.weight".into(), Tensor::zeros((16, 21), DType::F64, &Device::Cpu).unwrap());
     let path = here.join("other.safetensors");
     candle_core::safetensors::save(&tensors, &path).unwrap();
-    let arguments = ["eigenvalues", path.to_str().unwrap(), "--model", "mlp:widths=64-20-16-10,activation=tanh", "--data", DATA];
+    let arguments = [
+        "eigenvalues",
+        path.to_str().unwrap(),
+        "--model",
+        "mlp:widths=64-20-16-10,activation=tanh",
+        "--data",
+        DATA,
+    ];
     refuses(&arguments, 3, &["4.bias", "extra.thing", "2.weight", "21", "20"]);
 }
 
@@ -79,8 +96,16 @@ fn data_that_do_not_fit() {
     };
     run("no-such-folder", 3, &["no-such-folder"]);
     run(&save(here, "range.safetensors", &[("x", zeros(&[2, 64])), ("y", labels(&[3, 12]))]), 3, &["12"]);
-    run(&save(here, "shape.safetensors", &[("x", zeros(&[2, 65])), ("y", labels(&[3, 1]))]), 3, &["65", "64"]);
-    run(&save(here, "count.safetensors", &[("x", zeros(&[2, 64])), ("y", labels(&[3, 1, 2]))]), 3, &["2", "3"]);
+    run(
+        &save(here, "shape.safetensors", &[("x", zeros(&[2, 65])), ("y", labels(&[3, 1]))]),
+        3,
+        &["65", "64"],
+    );
+    run(
+        &save(here, "count.safetensors", &[("x", zeros(&[2, 64])), ("y", labels(&[3, 1, 2]))]),
+        3,
+        &["2", "3"],
+    );
     run(&save(here, "none.safetensors", &[("x", zeros(&[0, 64])), ("y", labels(&[]))]), 3, &["no examples"]);
     run(&save(here, "names.safetensors", &[("images", zeros(&[2, 64]))]), 3, &["`x`"]);
     refuses(&with(&checkpoint, &["--limit", "1001"]), 3, &["1001", "1000"]);
@@ -101,8 +126,16 @@ fn options_that_cannot_be_met() {
     refuses(&with(&checkpoint, &["--params", "layer9.*"]), 3, &["layer9.*"]);
     refuses(&with(&checkpoint, &["--normalize", "0.5"]), 2, &["0.5"]);
     refuses(&with(&checkpoint, &["--device", "cuda"]), 2, &["cpu"]);
-    refuses(&["eigenvalues", &checkpoint, "--model", "resnet81", "--data", DATA], 2, &["resnet81", "resnet18"]);
-    refuses(&["eigenvalues", &checkpoint, "--model", "mlp:activaton=tanh", "--data", DATA], 2, &["activaton", "activation"]);
+    refuses(
+        &["eigenvalues", &checkpoint, "--model", "resnet81", "--data", DATA],
+        2,
+        &["resnet81", "resnet18"],
+    );
+    refuses(
+        &["eigenvalues", &checkpoint, "--model", "mlp:activaton=tanh", "--data", DATA],
+        2,
+        &["activaton", "activation"],
+    );
     refuses(&["eigenvalues", &checkpoint, "--data", DATA], 2, &["--model", "mlp"]);
     refuses(&["eigenvalues", &checkpoint, "--model", "mlp"], 2, &["--data"]);
     refuses(&["eigenvaleus"], 2, &["eigenvalues"]);
@@ -131,8 +164,14 @@ fn model_files_with_mistakes() {
         let path = write(folder.path(), "net.toml", toml.as_bytes());
         refuses(&["eigenvalues", &checkpoint, "--model", &path, "--data", DATA], 3, words);
     };
-    run("input = [64]\n\n[[layers]]\ntype = \"liner\"\nname = \"0\"\nout_features = 20\n", &["line 4", "liner", "linear"]);
-    run("input = [64]\n[[layers]]\ntype = \"linear\"\nname = \"0\"\nout_fetures = 20\n", &["line 5", "out_fetures", "out_features"]);
+    run(
+        "input = [64]\n\n[[layers]]\ntype = \"liner\"\nname = \"0\"\nout_features = 20\n",
+        &["line 4", "liner", "linear"],
+    );
+    run(
+        "input = [64]\n[[layers]]\ntype = \"linear\"\nname = \"0\"\nout_fetures = 20\n",
+        &["line 5", "out_fetures", "out_features"],
+    );
     run("input = [64]\n[[layers]\n", &["line 2"]);
     run("[[layers]]\ntype = \"relu\"\n", &["input"]);
 }

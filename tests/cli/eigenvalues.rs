@@ -2,8 +2,14 @@
 
 use super::*;
 
-const FASHION: [&str; 6] =
-    ["eigenvalues", "tests/fixtures/pytorch/fashion-cnn-bn.safetensors", "--model", "tests/fixtures/fashion-cnn-bn.toml", "--data", "tests/fixtures/pytorch/fashion-64.safetensors"];
+const FASHION: [&str; 6] = [
+    "eigenvalues",
+    "tests/fixtures/pytorch/fashion-cnn-bn.safetensors",
+    "--model",
+    "tests/fixtures/fashion-cnn-bn.toml",
+    "--data",
+    "tests/fixtures/pytorch/fashion-64.safetensors",
+];
 
 #[test]
 fn both_ends_agree_with_explicit_hessians() {
@@ -13,7 +19,11 @@ fn both_ends_agree_with_explicit_hessians() {
         let top = json(&strs(&arguments), 0);
         let expected = reference();
         assert_all_close(&values(&top["result"]["pairs"]), &numbers(&expected[name]["top10"]), 1e-8);
-        assert_all_close(&[top["loss"].as_f64().unwrap()], &[expected[name]["loss"].as_f64().unwrap()], 1e-12);
+        assert_all_close(
+            &[top["loss"].as_f64().unwrap()],
+            &[expected[name]["loss"].as_f64().unwrap()],
+            1e-12,
+        );
         let norm = expected[name]["gradient_norm"].as_f64().unwrap();
         assert_all_close(&[top["gradient_norm"].as_f64().unwrap()], &[norm], 1e-10);
         assert_eq!(top["parameters"], 1806);
@@ -36,7 +46,11 @@ fn gauss_newton_agrees() {
         assert_all_close(&values(&found["result"]["pairs"]), &numbers(&expected[name]["ggn_top5"]), 1e-8);
     }
     let found = json(&[&FASHION[..], &["--operator", "gauss-newton", "--tol", "1e-9"]].concat(), 0);
-    assert_all_close(&values(&found["result"]["pairs"]), &numbers(&expected["fashion-cnn-bn"]["ggn_top5"]), 1e-8);
+    assert_all_close(
+        &values(&found["result"]["pairs"]),
+        &numbers(&expected["fashion-cnn-bn"]["ggn_top5"]),
+        1e-8,
+    );
 }
 
 #[test]
@@ -51,7 +65,10 @@ fn batch_norm_with_running_and_with_batch_statistics() {
     let batch = json(&[&FASHION[..], &["--bn", "batch", "--tol", "1e-9"]].concat(), 0);
     assert_eq!(batch["batch_norm"], "batch");
     assert_all_close(&values(&batch["result"]["pairs"]), &numbers(&expected["batch_mode"]["top5"]), 1e-8);
-    let bottom = json(&[&FASHION[..], &["--bn", "batch", "--which", "smallest", "-k", "3", "--tol", "1e-11"]].concat(), 0);
+    let bottom = json(
+        &[&FASHION[..], &["--bn", "batch", "--which", "smallest", "-k", "3", "--tol", "1e-11"]].concat(),
+        0,
+    );
     assert_all_close(&values(&bottom["result"]["pairs"]), &numbers(&expected["batch_mode"]["bottom3"]), 1e-8);
     refuses(&[&FASHION[..], &["--bn", "batch", "--batch-size", "16"]].concat(), 2, &["batch", "64", "16"]);
     json(&[&FASHION[..], &["--bn", "batch", "--batch-size", "16", "--bn-per-batch", "-k", "1"]].concat(), 0);
@@ -68,7 +85,11 @@ fn single_precision_is_right_to_its_rounding() {
         assert_all_close(&values(&found["result"]["pairs"]), &numbers(&expected[name]["top10"])[..5], 1e-5);
     }
     let found = json(&[&FASHION[..], &["--dtype", "f32"]].concat(), 0);
-    assert_all_close(&values(&found["result"]["pairs"]), &numbers(&expected["fashion-cnn-bn"]["top10"])[..5], 1e-5);
+    assert_all_close(
+        &values(&found["result"]["pairs"]),
+        &numbers(&expected["fashion-cnn-bn"]["top10"])[..5],
+        1e-5,
+    );
 }
 
 #[test]
@@ -87,7 +108,8 @@ fn weight_decay_shifts_the_spectrum() {
     let mut arguments = digits("digits-mlp-tanh");
     arguments.extend(["-k", "2", "--weight-decay", "0.25"].map(String::from));
     let found = json(&strs(&arguments), 0);
-    let expected: Vec<f64> = numbers(&reference()["digits-mlp-tanh"]["top10"])[..2].iter().map(|x| x + 0.25).collect();
+    let expected: Vec<f64> =
+        numbers(&reference()["digits-mlp-tanh"]["top10"])[..2].iter().map(|x| x + 0.25).collect();
     assert_all_close(&values(&found["result"]["pairs"]), &expected, 1e-8);
 }
 
@@ -95,7 +117,8 @@ fn weight_decay_shifts_the_spectrum() {
 fn the_digits_do_not_depend_on_threads_or_repetition() {
     let run = |threads: &str| {
         let mut arguments = digits("digits-mlp-relu");
-        arguments.extend(["--dtype", "f32", "--which", "both", "-k", "2", "--threads", threads].map(String::from));
+        arguments
+            .extend(["--dtype", "f32", "--which", "both", "-k", "2", "--threads", threads].map(String::from));
         let mut found = json(&strs(&arguments), 0);
         found["work"]["seconds"] = Json::Null;
         found
@@ -126,7 +149,10 @@ fn saved_vectors_are_eigenvectors_and_start_the_next_run() {
     assert_only(folder.path(), &["top.safetensors"]);
     let saved = candle_core::safetensors::load(file, &candle_core::Device::Cpu).unwrap();
     assert_eq!(saved["0.weight"].dims(), [2, 20, 64]);
-    let squares: f64 = saved.values().map(|t| t.get(0).unwrap().sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap()).sum();
+    let squares: f64 = saved
+        .values()
+        .map(|t| t.get(0).unwrap().sqr().unwrap().sum_all().unwrap().to_scalar::<f64>().unwrap())
+        .sum();
     assert!((squares - 1.0).abs() < 1e-12);
 
     let mut arguments = digits("digits-mlp-tanh");

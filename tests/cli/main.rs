@@ -25,9 +25,16 @@ fn fixture(name: &str) -> String {
 /// Arguments that put a digits fixture together with its data.
 fn digits(name: &str) -> Vec<String> {
     let activation = if name.ends_with("tanh") { "tanh" } else { "relu" };
-    ["eigenvalues", &fixture(&format!("{name}.safetensors")), "--model", &format!("mlp:activation={activation}"), "--data", &fixture("digits-1000.safetensors")]
-        .map(String::from)
-        .to_vec()
+    [
+        "eigenvalues",
+        &fixture(&format!("{name}.safetensors")),
+        "--model",
+        &format!("mlp:activation={activation}"),
+        "--data",
+        &fixture("digits-1000.safetensors"),
+    ]
+    .map(String::from)
+    .to_vec()
 }
 
 /// Runs and parses the JSON on stdout; the command must end with `code`.
@@ -36,7 +43,8 @@ fn json(arguments: &[&str], code: i32) -> Json {
     let output = relief(arguments).args(["--format", "json"]).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{arguments:?}: no JSON ({e}): {errors}"))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{arguments:?}: no JSON ({e}): {errors}"))
 }
 
 /// Runs a command that must fail with `code` and one sentence on stderr that contains every one of `words`.
@@ -85,8 +93,10 @@ fn assert_all_close(found: &[f64], expected: &[f64], tolerance: f64) {
 /// No file but those named may be left in a folder.
 #[track_caller]
 fn assert_only(folder: &Path, names: &[&str]) {
-    let mut found: Vec<String> =
-        std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let mut found: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
     found.sort();
     assert_eq!(found, names);
 }

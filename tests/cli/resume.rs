@@ -12,7 +12,8 @@ fn an_interrupted_run_resumes_to_the_same_digits() {
     let state = folder.path().join("state.safetensors");
     let mut arguments = digits("digits-mlp-relu");
     // Far more work than can be done before the signal.
-    arguments.extend(["-k", "40", "--which", "largest", "--tol", "1e-12", "--threads", "1"].map(String::from));
+    arguments
+        .extend(["-k", "40", "--which", "largest", "--tol", "1e-12", "--threads", "1"].map(String::from));
     let state_name = state.to_str().unwrap();
     let child = Process::new(assert_cmd::cargo::cargo_bin("relief"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))

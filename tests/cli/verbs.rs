@@ -53,7 +53,19 @@ fn check_passes_on_every_fixture() {
 #[test]
 fn models_lists_every_built_in() {
     let text = String::from_utf8(relief(&["models"]).output().unwrap().stdout).unwrap();
-    for name in ["mlp", "cnn", "lenet5", "resnet18", "resnet20", "resnet56", "wrn-28-10", "vgg11", "vgg16", "vit", "gpt"] {
+    for name in [
+        "mlp",
+        "cnn",
+        "lenet5",
+        "resnet18",
+        "resnet20",
+        "resnet56",
+        "wrn-28-10",
+        "vgg11",
+        "vgg16",
+        "vit",
+        "gpt",
+    ] {
         assert!(text.contains(name), "{name} is missing in: {text}");
     }
 }
