@@ -2,3 +2,6 @@
 
 pub mod architecture;
 pub mod checkpoint;
+pub mod data;
+pub mod loss;
+pub mod task;
