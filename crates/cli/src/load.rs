@@ -1,8 +1,6 @@
 //! From arguments to an objective: checkpoint, architecture, data.
 
-use std::collections::BTreeMap;
-
-use candle_core::{DType, Tensor};
+use candle_core::DType;
 use relief_hessian::Objective;
 use relief_models::architecture::Architecture;
 use relief_models::checkpoint::Checkpoint;
@@ -74,9 +72,7 @@ pub(crate) fn memory(run: &RunArguments) -> usize {
 
 /// Loads checkpoint and data, and puts them together; `dtype` overrides the checkpoint's.
 pub(crate) fn load(arguments: &TaskArguments, dtype: Option<DType>) -> Result<Loaded, Failure> {
-    let checkpoint = Checkpoint::load(&arguments.checkpoint)?;
-    let sha256 = checkpoint.sha256()?;
-    assemble(arguments, dtype, &checkpoint, sha256)
+    assemble(arguments, dtype, &Checkpoint::load(&arguments.checkpoint)?)
 }
 
 /// As [`load`], for a checkpoint in memory.
@@ -84,16 +80,12 @@ pub(crate) fn assemble(
     arguments: &TaskArguments,
     dtype: Option<DType>,
     checkpoint: &Checkpoint,
-    checkpoint_sha256: String,
 ) -> Result<Loaded, Failure> {
     checkpoint.require_finite()?;
-    let dtype = dtype.or(arguments.dtype.map(DType::from)).unwrap_or_else(|| run_dtype(checkpoint));
+    let dtype = dtype.or(arguments.dtype.map(DType::from)).unwrap_or_else(|| checkpoint.dtype());
     let architecture = architecture(arguments, checkpoint)?;
     let data = data(arguments, checkpoint, dtype)?;
-    let wanted = architecture.wanted(data.example_shape())?;
-    let shapes: Vec<(String, Vec<usize>)> =
-        wanted.into_iter().map(|(name, shape, _)| (name, shape)).collect();
-    let tensors: BTreeMap<String, Tensor> = checkpoint.fit(&shapes)?;
+    let tensors = checkpoint.fit_model(&architecture, data.example_shape())?;
     let options = TaskOptions {
         loss: arguments.loss.as_deref().map(str::parse::<Loss>).transpose()?,
         smoothing: arguments.label_smoothing,
@@ -111,19 +103,12 @@ pub(crate) fn assemble(
         split: arguments.split.into(),
         data_sha256: data.fingerprint()?,
         checkpoint_path: arguments.checkpoint.display().to_string(),
-        checkpoint_sha256,
+        checkpoint_sha256: checkpoint.sha256().to_string(),
         label_smoothing: arguments.label_smoothing,
         accuracy,
         task,
         data,
     })
-}
-
-/// f64 for a checkpoint of f64 numbers, else f32.
-fn run_dtype(checkpoint: &Checkpoint) -> DType {
-    let double =
-        checkpoint.tensors.values().filter(|t| t.dtype().is_float()).all(|t| t.dtype() == DType::F64);
-    if double { DType::F64 } else { DType::F32 }
 }
 
 fn architecture(arguments: &TaskArguments, checkpoint: &Checkpoint) -> Result<Architecture, Failure> {
@@ -157,8 +142,8 @@ fn data(arguments: &TaskArguments, checkpoint: &Checkpoint, dtype: DType) -> Res
         split: arguments.split.into(),
         limit: arguments.limit,
         normalize: arguments.normalize.as_deref().map(Normalize::parse).transpose()?,
+        context: arguments.context,
         dtype,
-        ..DataOptions::default()
     };
     Ok(Dataset::load(source, &options)?)
 }

@@ -24,7 +24,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use error::CheckpointError;
-pub use inspect::{Inspection, TensorInspection};
+pub use inspect::{Inspection, TensorInspection, TensorRole};
 pub use write::save;
 
 use crate::architecture::Shapes;

@@ -37,9 +37,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value = "hessian", help_heading = "Eigenvalues")]
     operator: Operator,
 
-    /// Residual to reach, relative to the largest Ritz value
-    #[arg(long, value_name = "TOL", default_value_t = 1e-6, help_heading = "Eigenvalues")]
-    tol: f64,
+    /// Residual to reach, relative to the largest Ritz value [default: 1e-6, or what the products' rounding allows]
+    #[arg(long, value_name = "TOL", help_heading = "Eigenvalues")]
+    tol: Option<f64>,
 
     /// Stop after this many matrix-vector products
     #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Eigenvalues")]
@@ -100,8 +100,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     if let Some(path) = &arguments.save_vectors {
         output::check_writable(path)?;
     }
-    if !(arguments.tol > 0.0 && arguments.tol < 1.0) {
-        return Err(Failure::Usage(format!("--tol is {}: give a number between 0 and 1", arguments.tol)));
+    if let Some(tol) = arguments.tol.filter(|tol| !(*tol > 0.0 && *tol < 1.0)) {
+        return Err(Failure::Usage(format!("--tol is {tol}: give a number between 0 and 1")));
     }
     let begun = Instant::now();
     interrupt::install();
@@ -121,7 +121,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let eigen = match outcome {
         Outcome::Done(eigen) => eigen,
         Outcome::Interrupted(state) => {
-            state.save(&arguments.state)?;
+            state.save(&arguments.state, &arguments.context(&loaded))?;
             eprintln!(
                 "interrupted after {} products; go on with --resume {}",
                 state.products(),
@@ -169,11 +169,32 @@ impl Arguments {
         };
         Ok(Lanczos {
             wanted,
-            tolerance: self.tol,
+            tolerance: self.tol.unwrap_or(1e-6),
+            // A tolerance that was asked for is met or not; the default yields to the products' rounding, and says so.
+            accept_rounding: self.tol.is_none(),
             max_products: self.max_products,
             seed: self.run.seed,
             ..Lanczos::default()
         })
+    }
+
+    /// What a saved state must agree with, beside the solver's settings.
+    fn context(&self, loaded: &Loaded) -> String {
+        let task = &loaded.task;
+        format!(
+            "{} {} {} {:?} {} {:?} {} {} {} {:?} {}",
+            loaded.checkpoint_sha256,
+            loaded.model,
+            loaded.data.source,
+            loaded.data_sha256,
+            task.objective.examples(),
+            task.batch_norm,
+            task.batch_size,
+            task.loss,
+            loaded.dtype_name(),
+            self.task.params,
+            self.operator.name(),
+        )
     }
 
     fn solve(
@@ -184,7 +205,7 @@ impl Arguments {
         bar: &mut progress::Bar,
     ) -> Result<Outcome, Failure> {
         if let Some(path) = &self.resume {
-            let state = LanczosState::load(path)?;
+            let state = LanczosState::load(path, &self.context(loaded))?;
             return Ok(solver.resume(operator, state, bar)?);
         }
         let start = match &self.warm_start {

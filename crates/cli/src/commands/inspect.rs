@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         schema: "relief/inspect/1",
         version: env!("CARGO_PKG_VERSION"),
         path: arguments.checkpoint.display().to_string(),
-        sha256: checkpoint.sha256()?,
+        sha256: checkpoint.sha256().to_string(),
         models: Architecture::fits(&checkpoint.shapes()).iter().map(ToString::to_string).collect(),
         inspection: checkpoint.inspect()?,
     };

@@ -72,9 +72,8 @@ fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<Envelop
     let begun = Instant::now();
     let mut bar = progress::Bar::new(path);
     let checkpoint = Checkpoint::from_bytes(path, bytes)?;
-    let sha256 = checkpoint.sha256()?;
     let task = Task::parse_from(["relief", path]).task;
-    let loaded = load::assemble(&task, Some(DType::F64), &checkpoint, sha256)?;
+    let loaded = load::assemble(&task, Some(DType::F64), &checkpoint)?;
     let objective = &loaded.task.objective;
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
     let wanted = Wanted::Both { largest: 5, smallest: 1 };

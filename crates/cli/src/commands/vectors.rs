@@ -11,7 +11,7 @@ use crate::exit::Failure;
 
 /// Saves all vectors in the parameters' type: the largest eigenvalues' first, then the smallest.
 pub(crate) fn save(path: &Path, parameters: &Parameters, eigen: &Eigen) -> Result<(), Failure> {
-    let vectors: Vec<&Vec<f64>> = eigen.vectors().collect();
+    let vectors = &eigen.vectors;
     let mut tensors = BTreeMap::new();
     for ((name, range), tensor) in parameters.ranges().into_iter().zip(parameters.tensors()) {
         let entries: Vec<f64> = vectors.iter().flat_map(|v| &v[range.clone()]).copied().collect();
