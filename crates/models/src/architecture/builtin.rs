@@ -106,9 +106,10 @@ pub(super) fn image_size(x: &Value, settings: &Settings) -> Result<[usize; 3]> {
     }
     Err(ArchitectureError::Input {
         architecture: settings.architecture.into(),
-        expected: "images [channels, height, width] (a model file with `input = [channels, height, width]` folds \
+        expected:
+            "images [channels, height, width] (a model file with `input = [channels, height, width]` folds \
                    flat examples)"
-            .into(),
+                .into(),
         found: x.dims().iter().skip(1).copied().collect(),
     })
 }

@@ -13,7 +13,12 @@ use super::shapes::{Shapes, dim, repeats};
 
 const ARGUMENTS: &[Argument] = &[
     classes("10"),
-    Argument { name: "width", kind: Kind::Count(2), default: "16", description: "channels of the first stage, even" },
+    Argument {
+        name: "width",
+        kind: Kind::Count(2),
+        default: "16",
+        description: "channels of the first stage, even",
+    },
     Argument {
         name: "shortcut",
         kind: Kind::Choice(&["A", "B"]),

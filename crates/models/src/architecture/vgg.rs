@@ -25,7 +25,12 @@ const ARGUMENTS: &[Argument] = &[
         description: "large (average to 7x7, three linear layers) or small (average to 1x1, one linear layer)",
     },
     classes("1000"),
-    Argument { name: "width", kind: Kind::Count(1), default: "64", description: "channels of the first stage" },
+    Argument {
+        name: "width",
+        kind: Kind::Count(1),
+        default: "64",
+        description: "channels of the first stage",
+    },
 ];
 
 const NAMES: &str = "torchvision (features.0, features.3, ..., classifier.0, .3, .6); head=small: classifier";

@@ -41,7 +41,11 @@ pub(super) enum Convolution {
 /// An operation with its arguments.
 #[derive(Debug, PartialEq)]
 pub(super) enum Operation {
-    Linear { inputs: Option<usize>, out: usize, bias: bool },
+    Linear {
+        inputs: Option<usize>,
+        out: usize,
+        bias: bool,
+    },
     Convolution {
         form: Convolution,
         inputs: Option<usize>,
@@ -50,9 +54,24 @@ pub(super) enum Operation {
         options: ConvolutionOptions,
         bias: bool,
     },
-    BatchNorm { inputs: Option<usize>, axes: &'static [usize], eps: f64, affine: bool },
-    LayerNorm { shape: Option<Vec<usize>>, eps: f64, affine: bool, bias: bool },
-    GroupNorm { inputs: Option<usize>, groups: usize, eps: f64, affine: bool },
+    BatchNorm {
+        inputs: Option<usize>,
+        axes: &'static [usize],
+        eps: f64,
+        affine: bool,
+    },
+    LayerNorm {
+        shape: Option<Vec<usize>>,
+        eps: f64,
+        affine: bool,
+        bias: bool,
+    },
+    GroupNorm {
+        inputs: Option<usize>,
+        groups: usize,
+        eps: f64,
+        affine: bool,
+    },
     MaxPool(PoolOptions),
     AveragePool(PoolOptions),
     AdaptiveMaxPool([usize; 2]),
@@ -60,7 +79,10 @@ pub(super) enum Operation {
     Flatten,
     Activation(Activation),
     Dropout,
-    Softmax { axis: i64, logarithm: bool },
+    Softmax {
+        axis: i64,
+        logarithm: bool,
+    },
 }
 
 impl Operation {
@@ -161,7 +183,11 @@ impl Operation {
             }
             Self::BatchNorm { inputs, axes, eps, affine } => {
                 if !axes.contains(&x.rank()) {
-                    let wanted = if axes.len() == 1 { "[channels, height, width]" } else { "[features] or [channels, length]" };
+                    let wanted = if axes.len() == 1 {
+                        "[channels, height, width]"
+                    } else {
+                        "[features] or [channels, length]"
+                    };
                     return Err(mismatch(format!("it wants values of shape {wanted}")));
                 }
                 agree("num_features", *inputs, x, 1)?;
@@ -172,7 +198,9 @@ impl Operation {
                 if let Some(shape) = shape
                     && !x.dims()[1..].ends_with(shape)
                 {
-                    return Err(mismatch(format!("`normalized_shape` is {shape:?}, which are not its last axes")));
+                    return Err(mismatch(format!(
+                        "`normalized_shape` is {shape:?}, which are not its last axes"
+                    )));
                 }
                 net.layer_norm(x, axes, *eps, *affine, *affine && *bias)
             }
@@ -185,7 +213,9 @@ impl Operation {
                 let resolved = if *axis < 0 { *axis + x.rank() as i64 } else { *axis };
                 if resolved < 1 || resolved >= x.rank() as i64 {
                     let range = format!("from 1 to {} or negative", x.rank() - 1);
-                    return Err(mismatch(format!("`dim` is {axis}, but must be {range}: axis 0 is the batch")));
+                    return Err(mismatch(format!(
+                        "`dim` is {axis}, but must be {range}: axis 0 is the batch"
+                    )));
                 }
                 let axis = resolved as usize;
                 Ok(if *logarithm { x.log_softmax(axis) } else { x.softmax(axis) }?)
@@ -221,7 +251,9 @@ fn activation(kind: &str, keys: &Keys<'_>) -> Result<Activation> {
             None | Some("none") => Activation::Gelu,
             Some("tanh") => Activation::GeluTanh,
             Some(other) => {
-                return Err(keys.error(format!("`approximate` of gelu must be \"none\" or \"tanh\", but is \"{other}\"")));
+                return Err(keys.error(format!(
+                    "`approximate` of gelu must be \"none\" or \"tanh\", but is \"{other}\""
+                )));
             }
         },
         Some(plain) => plain,
@@ -229,7 +261,9 @@ fn activation(kind: &str, keys: &Keys<'_>) -> Result<Activation> {
             let all: Vec<&str> = TYPES.into_iter().chain(Activation::NAMES).collect();
             let near = nearest(kind, all.iter().copied());
             let list = all.join(", ");
-            return Err(keys.error(format!("there is no layer `{kind}`: did you mean `{near}`? (one of {list})")));
+            return Err(
+                keys.error(format!("there is no layer `{kind}`: did you mean `{near}`? (one of {list})"))
+            );
         }
     })
 }
@@ -237,9 +271,9 @@ fn activation(kind: &str, keys: &Keys<'_>) -> Result<Activation> {
 /// Checks what a file says of a layer's input.
 fn agree(key: &str, declared: Option<usize>, x: &Value, axis: usize) -> Result<()> {
     match (declared, x.dims().get(axis)) {
-        (Some(declared), Some(&found)) if declared != found => {
-            Err(mismatch(format!("`{key}` is {declared}, but the layer gets {found}: correct it or leave it out")))
-        }
+        (Some(declared), Some(&found)) if declared != found => Err(mismatch(format!(
+            "`{key}` is {declared}, but the layer gets {found}: correct it or leave it out"
+        ))),
         _ => Ok(()),
     }
 }
