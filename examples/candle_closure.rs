@@ -12,7 +12,8 @@ use relief_models::data::{DataOptions, Dataset};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // SAFETY: no other thread runs yet. Without the switch candle forgets how gradients were computed.
     unsafe { std::env::set_var("CANDLE_GRAD_DO_NOT_DETACH", "1") };
-    let data = Dataset::load("digits", &DataOptions { limit: Some(200), dtype: DType::F64, ..Default::default() })?;
+    let data =
+        Dataset::load("digits", &DataOptions { limit: Some(200), dtype: DType::F64, ..Default::default() })?;
 
     // Plain candle code: variables, layers, a loss.
     let variables = VarMap::new();
@@ -27,7 +28,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         logits.broadcast_sub(&partition)?.gather(&labels, 1)?.mean_all()?.neg()
     };
 
-    let batch = Batch { tensors: vec![data.inputs.clone(), data.targets.tensor().clone()], examples: data.examples() };
+    let batch = Batch {
+        tensors: vec![data.inputs.clone(), data.targets.tensor().clone()],
+        examples: data.examples(),
+    };
     let named: Vec<(String, Var)> =
         variables.data().lock().unwrap().iter().map(|(name, var)| (name.clone(), var.clone())).collect();
     let objective = CandleObjective::new(named, vec![batch], loss)?;

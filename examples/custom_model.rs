@@ -14,13 +14,15 @@ fn network(graph: &GraphBuilder, batch: &[Value]) -> Result<(Value, Value)> {
     let images = batch[0].reshape(&[batch[0].dims()[0], 1, 8, 8])?;
     let x = images.conv2d(&graph.parameter("stem", &[4, 1, 3, 3])?, None, same)?.gelu()?;
     let x = x.add(&x.conv2d(&graph.parameter("block", &[4, 4, 3, 3])?, None, same)?.gelu()?)?;
-    let logits = x.adaptive_avg_pool2d([2, 2])?.flatten_from(1)?.linear(&graph.parameter("head", &[10, 16])?, None)?;
+    let logits =
+        x.adaptive_avg_pool2d([2, 2])?.flatten_from(1)?.linear(&graph.parameter("head", &[10, 16])?, None)?;
     let loss = logits.cross_entropy(&batch[1], 0.1)?;
     Ok((logits, loss))
 }
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let data = Dataset::load("digits", &DataOptions { limit: Some(256), dtype: DType::F64, ..Default::default() })?;
+    let data =
+        Dataset::load("digits", &DataOptions { limit: Some(256), dtype: DType::F64, ..Default::default() })?;
     let random = |dims: &[usize]| Tensor::randn(0f64, 0.3, dims, data.inputs.device());
     let named = [
         ("stem".to_string(), random(&[4, 1, 3, 3])?),

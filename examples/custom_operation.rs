@@ -36,15 +36,22 @@ fn network(graph: &GraphBuilder, batch: &[Value]) -> Result<(Value, Value)> {
 }
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let data = Dataset::load("digits", &DataOptions { limit: Some(64), dtype: DType::F64, ..Default::default() })?;
+    let data =
+        Dataset::load("digits", &DataOptions { limit: Some(64), dtype: DType::F64, ..Default::default() })?;
     let random = |rows, columns| Tensor::randn(0f64, 0.1, (rows, columns), data.inputs.device());
-    let named = [("hidden.weight".to_string(), random(16, 64)?), ("output.weight".to_string(), random(10, 16)?)];
+    let named =
+        [("hidden.weight".to_string(), random(16, 64)?), ("output.weight".to_string(), random(10, 16)?)];
     let batch = Batch { tensors: vec![data.inputs.clone(), data.targets.tensor().clone()], examples: 64 };
     let objective = GraphObjective::new(Parameters::new(named)?, Default::default(), vec![batch], network)?;
 
     // The rule is held against differences of the loss: a wrong second derivative would be named here.
     for finding in check(&objective, 0)?.findings {
-        println!("{}: error {:.1e}, {}", finding.name, finding.error, if finding.passed { "passed" } else { "FAILED" });
+        println!(
+            "{}: error {:.1e}, {}",
+            finding.name,
+            finding.error,
+            if finding.passed { "passed" } else { "FAILED" }
+        );
     }
     Ok(())
 }

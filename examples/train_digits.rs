@@ -35,7 +35,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let metadata = [("model", MODEL), ("data", "digits"), ("recipe", &recipe)];
         let metadata: BTreeMap<_, _> = metadata.map(|(k, v)| (k.to_string(), v.to_string())).into();
         let tensors = at.to_dtype(DType::F32)?.iter().map(|(n, t)| (n.to_string(), t.clone())).collect();
-        checkpoint::save(Path::new(&format!("notebooks-data/digits-{name}.safetensors")), &tensors, &metadata)?;
+        checkpoint::save(
+            Path::new(&format!("notebooks-data/digits-{name}.safetensors")),
+            &tensors,
+            &metadata,
+        )?;
     }
     Ok(())
 }

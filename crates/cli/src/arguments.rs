@@ -13,9 +13,13 @@ use crate::commands;
 
 /// Loss landscapes and Hessians of neural networks: certified numbers from a checkpoint and its data.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = "Start with `relief quickstart`: it needs no files and no download.
+#[command(
+    version,
+    about,
+    after_help = "Start with `relief quickstart`: it needs no files and no download.
 Exit codes: 0 done; 1 computed, but not to the asked tolerance; 2 usage; 3 input does not fit; 4 numbers failed
-(not finite, or a check refused); 130 interrupted.")]
+(not finite, or a check refused); 130 interrupted."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

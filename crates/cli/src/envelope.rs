@@ -72,7 +72,10 @@ impl<R> Envelope<R> {
             schema,
             version: env!("CARGO_PKG_VERSION"),
             seed,
-            checkpoint: File { path: loaded.checkpoint_path.clone(), sha256: loaded.checkpoint_sha256.clone() },
+            checkpoint: File {
+                path: loaded.checkpoint_path.clone(),
+                sha256: loaded.checkpoint_sha256.clone(),
+            },
             model: loaded.model.clone(),
             data: Data {
                 path: loaded.data.source.clone(),

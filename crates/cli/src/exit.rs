@@ -56,7 +56,14 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Self::Usage(message) | Self::Input(message) | Self::Numbers(message)) = self;
         // Candle's errors may carry a backtrace, which says nothing to the user.
-        f.write_str(message.lines().take_while(|line| !line.trim_start().starts_with("0:")).collect::<Vec<_>>().join("\n").trim_end())
+        f.write_str(
+            message
+                .lines()
+                .take_while(|line| !line.trim_start().starts_with("0:"))
+                .collect::<Vec<_>>()
+                .join("\n")
+                .trim_end(),
+        )
     }
 }
 
@@ -84,7 +91,9 @@ impl From<CheckpointError> for Failure {
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         match &error {
-            DataError::UnknownSplit { .. } | DataError::BadNormalization { .. } => Self::Usage(error.to_string()),
+            DataError::UnknownSplit { .. } | DataError::BadNormalization { .. } => {
+                Self::Usage(error.to_string())
+            }
             _ => Self::Input(error.to_string()),
         }
     }

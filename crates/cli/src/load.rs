@@ -44,13 +44,19 @@ impl Loaded {
 /// Sets up threads and device as asked.
 pub(crate) fn prepare(run: &RunArguments) -> Result<(), Failure> {
     if run.device != "cpu" {
-        return Err(Failure::Usage(format!("there is no device `{}` in this build: did you mean `cpu`?", run.device)));
+        return Err(Failure::Usage(format!(
+            "there is no device `{}` in this build: did you mean `cpu`?",
+            run.device
+        )));
     }
     if run.threads == Some(0) {
         return Err(Failure::Usage("--threads is 0: give at least 1, or leave it out".into()));
     }
     if !run.memory.is_finite() || run.memory < 0.0 {
-        return Err(Failure::Usage(format!("--memory is {}: give a number of gigabytes not below 0", run.memory)));
+        return Err(Failure::Usage(format!(
+            "--memory is {}: give a number of gigabytes not below 0",
+            run.memory
+        )));
     }
     if let Some(path) = &run.print.output {
         crate::output::check_writable(path)?;
@@ -85,7 +91,8 @@ pub(crate) fn assemble(
     let architecture = architecture(arguments, checkpoint)?;
     let data = data(arguments, checkpoint, dtype)?;
     let wanted = architecture.wanted(data.example_shape())?;
-    let shapes: Vec<(String, Vec<usize>)> = wanted.into_iter().map(|(name, shape, _)| (name, shape)).collect();
+    let shapes: Vec<(String, Vec<usize>)> =
+        wanted.into_iter().map(|(name, shape, _)| (name, shape)).collect();
     let tensors: BTreeMap<String, Tensor> = checkpoint.fit(&shapes)?;
     let options = TaskOptions {
         loss: arguments.loss.as_deref().map(str::parse::<Loss>).transpose()?,
@@ -114,7 +121,8 @@ pub(crate) fn assemble(
 
 /// f64 for a checkpoint of f64 numbers, else f32.
 fn run_dtype(checkpoint: &Checkpoint) -> DType {
-    let double = checkpoint.tensors.values().filter(|t| t.dtype().is_float()).all(|t| t.dtype() == DType::F64);
+    let double =
+        checkpoint.tensors.values().filter(|t| t.dtype().is_float()).all(|t| t.dtype() == DType::F64);
     if double { DType::F64 } else { DType::F32 }
 }
 
@@ -123,7 +131,8 @@ fn architecture(arguments: &TaskArguments, checkpoint: &Checkpoint) -> Result<Ar
     let Some(spec) = arguments.model.as_ref().or_else(|| checkpoint.metadata.get(MODEL_KEY)) else {
         let fitting: Vec<String> = Architecture::fits(&shapes).iter().map(ToString::to_string).collect();
         let advice = if fitting.is_empty() {
-            "no built-in fits its tensors, so describe it in a model file and give --model FILE.toml".to_string()
+            "no built-in fits its tensors, so describe it in a model file and give --model FILE.toml"
+                .to_string()
         } else {
             format!("its tensors fit --model {}", fitting.join(" or --model "))
         };

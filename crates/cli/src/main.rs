@@ -1,6 +1,10 @@
 //! The command line: parse, call, print, save. No numerics.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "results go to stdout, everything else to stderr")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "results go to stdout, everything else to stderr"
+)]
 
 mod arguments;
 mod commands;

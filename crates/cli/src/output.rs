@@ -24,9 +24,14 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Prints a result as asked, and writes its JSON where asked.
-pub(crate) fn present(print: &PrintArguments, result: &impl Serialize, human: impl FnOnce() -> String) -> Result<(), Failure> {
+pub(crate) fn present(
+    print: &PrintArguments,
+    result: &impl Serialize,
+    human: impl FnOnce() -> String,
+) -> Result<(), Failure> {
     let json = || {
-        serde_json::to_string_pretty(result).map_err(|e| Failure::Numbers(format!("the result cannot be written as JSON: {e}")))
+        serde_json::to_string_pretty(result)
+            .map_err(|e| Failure::Numbers(format!("the result cannot be written as JSON: {e}")))
     };
     if let Some(path) = &print.output {
         write(path, (json()? + "\n").as_bytes())?;
@@ -46,5 +51,8 @@ fn temporary(path: &Path) -> Result<tempfile::NamedTempFile, Failure> {
 }
 
 fn refused(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::Usage(format!("`{}` cannot be written ({error}): choose a folder that exists and is yours", path.display()))
+    Failure::Usage(format!(
+        "`{}` cannot be written ({error}): choose a folder that exists and is yours",
+        path.display()
+    ))
 }

@@ -38,8 +38,15 @@ impl Drop for Bar {
 impl Observer for Bar {
     fn product(&mut self, progress: &Progress) -> Control {
         self.bar.set_position(progress.products as u64);
-        let value = progress.leading_value.map_or(String::new(), |v| format!("leading {}", numbers::with_bound(v, progress.leading_residual)));
-        let found = format!("{value}  residual {}  {} of {} converged", numbers::small(progress.leading_residual), progress.converged, progress.wanted);
+        let value = progress.leading_value.map_or(String::new(), |v| {
+            format!("leading {}", numbers::with_bound(v, progress.leading_residual))
+        });
+        let found = format!(
+            "{value}  residual {}  {} of {} converged",
+            numbers::small(progress.leading_residual),
+            progress.converged,
+            progress.wanted
+        );
         self.bar.set_message(found);
         if interrupt::requested() { Control::Interrupt } else { Control::Continue }
     }

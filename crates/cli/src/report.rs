@@ -61,13 +61,27 @@ pub(crate) fn human(envelope: &Envelope<Pairs>) -> String {
 pub(crate) fn head<R>(envelope: &Envelope<R>) -> String {
     let accuracy = envelope.accuracy.map_or(String::new(), |a| format!("   accuracy {:.2} %", 100.0 * a));
     let norm = envelope.batch_norm.map_or(String::new(), |mode| format!("   batch norm {mode}"));
-    let decay = if envelope.weight_decay > 0.0 { format!(" + {}/2 |theta|^2", envelope.weight_decay) } else { String::new() };
+    let decay = if envelope.weight_decay > 0.0 {
+        format!(" + {}/2 |theta|^2", envelope.weight_decay)
+    } else {
+        String::new()
+    };
     [
         format!("{} ({})", envelope.checkpoint.path, envelope.model),
-        format!("  loss {} ({}{decay})   gradient norm {}{accuracy}", numbers::plain(envelope.loss), envelope.loss_function, numbers::plain(envelope.gradient_norm)),
+        format!(
+            "  loss {} ({}{decay})   gradient norm {}{accuracy}",
+            numbers::plain(envelope.loss),
+            envelope.loss_function,
+            numbers::plain(envelope.gradient_norm)
+        ),
         format!(
             "  {} of {} parameters   {}{norm}   {} {} examples of {}",
-            envelope.operator, numbers::count(envelope.parameters), envelope.dtype, numbers::count(envelope.data.examples), envelope.data.split, envelope.data.path
+            envelope.operator,
+            numbers::count(envelope.parameters),
+            envelope.dtype,
+            numbers::count(envelope.data.examples),
+            envelope.data.split,
+            envelope.data.path
         ),
     ]
     .join("\n")
@@ -101,5 +115,10 @@ fn rows(label: &str, pairs: &[EigenPair]) -> Vec<Vec<String>> {
 pub(crate) fn work<R>(envelope: &Envelope<R>) -> String {
     let work = envelope.work;
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    format!("  {}   {}   {:.2} s", plural(work.products, "product"), plural(work.gradients, "gradient"), work.seconds)
+    format!(
+        "  {}   {}   {:.2} s",
+        plural(work.products, "product"),
+        plural(work.gradients, "gradient"),
+        work.seconds
+    )
 }

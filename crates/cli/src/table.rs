@@ -3,7 +3,12 @@
 /// Lays out rows under a header; the first column is aligned to the left.
 pub(crate) fn render(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |i: usize| {
-        rows.iter().filter_map(|row| row.get(i)).map(|c| c.chars().count()).chain([header[i].chars().count()]).max().unwrap_or(0)
+        rows.iter()
+            .filter_map(|row| row.get(i))
+            .map(|c| c.chars().count())
+            .chain([header[i].chars().count()])
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
     let line = |cells: Vec<&str>| {

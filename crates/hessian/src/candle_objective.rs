@@ -82,7 +82,13 @@ impl Objective for CandleObjective {
         let gradient = self.model.gather(&loss.backward()?, true)?;
         drop(held);
         let gradient = gradient.iter().map(|g| g.detach().copy()).collect::<candle_core::Result<_>>()?;
-        Ok(Box::new(Point { model: self.model.clone(), at: at.clone(), tensors, loss: scalar(&loss)?, gradient }))
+        Ok(Box::new(Point {
+            model: self.model.clone(),
+            at: at.clone(),
+            tensors,
+            loss: scalar(&loss)?,
+            gradient,
+        }))
     }
 }
 

@@ -94,7 +94,9 @@ pub fn check(objective: &dyn Objective, seed: u64) -> Result<Report> {
                 "an operation's second derivative is wrong".into()
             }
         }),
-        finding("u'Hv against v'Hu", asymmetry, 1e-9, || "an operation's adjoint is not its transpose".into()),
+        finding("u'Hv against v'Hu", asymmetry, 1e-9, || {
+            "an operation's adjoint is not its transpose".into()
+        }),
     ];
     Ok(Report { findings, kinks })
 }
@@ -104,7 +106,13 @@ fn finding(name: &'static str, error: f64, allowed: f64, culprit: impl FnOnce() 
     Finding { name, error, allowed, passed, culprit: (!passed).then(culprit) }
 }
 
-fn product_error(objective: &dyn Objective, ahead: &Parameters, behind: &Parameters, step: f64, hv: &[f64]) -> Result<f64> {
+fn product_error(
+    objective: &dyn Objective,
+    ahead: &Parameters,
+    behind: &Parameters,
+    step: f64,
+    hv: &[f64],
+) -> Result<f64> {
     let (ahead, behind) = (Curvature::new(objective, ahead, 0)?, Curvature::new(objective, behind, 0)?);
     let difference: Vec<f64> =
         ahead.gradient().iter().zip(behind.gradient()).map(|(a, b)| (a - b) / (2.0 * step)).collect();

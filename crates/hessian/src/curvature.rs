@@ -128,7 +128,8 @@ impl<'a> Curvature<'a> {
         let mut sums = vec![vec![0.0; self.at.len()]; block.len()];
         let all: Vec<usize> = (0..self.kept.len()).collect();
         for group in all.chunks(rayon::current_num_threads()) {
-            let parts: Vec<_> = group.par_iter().map(|&b| self.batch_products(matrix, b, &directions)).collect();
+            let parts: Vec<_> =
+                group.par_iter().map(|&b| self.batch_products(matrix, b, &directions)).collect();
             for (&batch, parts) in group.iter().zip(parts) {
                 let weight = self.objective.weight(batch);
                 for (sum, part) in sums.iter_mut().zip(parts?) {
@@ -148,7 +149,12 @@ impl<'a> Curvature<'a> {
         Ok(sums)
     }
 
-    fn batch_products(&self, matrix: Matrix, batch: usize, directions: &[Vec<Tensor>]) -> Result<Vec<Vec<f64>>> {
+    fn batch_products(
+        &self,
+        matrix: Matrix,
+        batch: usize,
+        directions: &[Vec<Tensor>],
+    ) -> Result<Vec<Vec<f64>>> {
         let fresh;
         let linearization = match &self.kept[batch] {
             Some(kept) => kept.as_ref(),

@@ -76,7 +76,12 @@ impl GraphObjective {
 
     /// The engine's linearization of one batch, with everything it offers; `order` 3 allows third-order products.
     pub fn linearized(&self, at: &Parameters, batch: usize, order: usize) -> Result<Linearized> {
-        Ok(self.graphs[batch].linearize_to(order, at.tensors(), &self.constants, &self.batches[batch].tensors)?)
+        Ok(self.graphs[batch].linearize_to(
+            order,
+            at.tensors(),
+            &self.constants,
+            &self.batches[batch].tensors,
+        )?)
     }
 
     /// The tensors of a batch.
@@ -92,10 +97,14 @@ impl GraphObjective {
         let builder = GraphBuilder::new();
         let inputs: Vec<Value> = shapes.iter().map(|s| builder.input(s)).collect();
         let (outputs, loss) = build(&builder, &inputs)?;
-        let graph = builder.finish(&outputs, &loss, |name| parameters.names().binary_search_by(|n| n.as_str().cmp(name)).is_ok())?;
+        let graph = builder.finish(&outputs, &loss, |name| {
+            parameters.names().binary_search_by(|n| n.as_str().cmp(name)).is_ok()
+        })?;
         let used: Vec<&str> = graph.parameter_names().collect();
         if let Some(unused) = parameters.names().iter().find(|n| !used.contains(&n.as_str())) {
-            return Err(Error::Input(format!("the model does not use the parameter `{unused}`: leave it out")));
+            return Err(Error::Input(format!(
+                "the model does not use the parameter `{unused}`: leave it out"
+            )));
         }
         Ok(graph)
     }
@@ -124,7 +133,8 @@ impl Objective for GraphObjective {
     }
 
     fn evaluate(&self, at: &Parameters, batch: usize) -> Result<Evaluation> {
-        let evaluated = self.graphs[batch].evaluate(at.tensors(), &self.constants, &self.batches[batch].tensors)?;
+        let evaluated =
+            self.graphs[batch].evaluate(at.tensors(), &self.constants, &self.batches[batch].tensors)?;
         Ok(Evaluation { loss: evaluated.loss, outputs: Some(evaluated.outputs) })
     }
 

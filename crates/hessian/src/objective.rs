@@ -51,7 +51,9 @@ pub trait Linearization: Send + Sync {
 
     /// G v for every v of a block, with G the generalised Gauss-Newton matrix.
     fn gauss_newton_products(&self, _block: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>> {
-        Err(Error::Input("this objective does not tell outputs from loss, so it has no Gauss-Newton matrix".into()))
+        Err(Error::Input(
+            "this objective does not tell outputs from loss, so it has no Gauss-Newton matrix".into(),
+        ))
     }
 
     /// J v, shaped like the outputs.

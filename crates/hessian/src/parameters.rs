@@ -25,15 +25,21 @@ impl Parameters {
             return Err(Error::Input(format!("two parameters are named `{}`: names must differ", pair[0].0)));
         }
         let Some((_, first)) = named.first() else {
-            return Err(Error::Input("there are no parameters: name at least one tensor to differentiate in".into()));
+            return Err(Error::Input(
+                "there are no parameters: name at least one tensor to differentiate in".into(),
+            ));
         };
         let dtype = first.dtype();
         if !matches!(dtype, DType::F32 | DType::F64) {
-            return Err(Error::Input(format!("parameters are {dtype:?}, but products need f32 or f64: convert them")));
+            return Err(Error::Input(format!(
+                "parameters are {dtype:?}, but products need f32 or f64: convert them"
+            )));
         }
         if let Some((name, t)) = named.iter().find(|(_, t)| t.dtype() != dtype) {
             let found = t.dtype();
-            return Err(Error::Input(format!("parameter `{name}` is {found:?}, others are {dtype:?}: convert to one type")));
+            return Err(Error::Input(format!(
+                "parameter `{name}` is {found:?}, others are {dtype:?}: convert to one type"
+            )));
         }
         let len = named.iter().map(|(_, t)| t.elem_count()).sum();
         let (names, tensors): (Vec<_>, Vec<_>) = named.into_iter().unzip();
@@ -112,7 +118,9 @@ impl Parameters {
             .map(|like| {
                 let (head, tail) = rest.split_at(like.elem_count());
                 rest = tail;
-                Ok(Tensor::from_slice(head, like.shape(), &Device::Cpu)?.to_dtype(like.dtype())?.to_device(like.device())?)
+                Ok(Tensor::from_slice(head, like.shape(), &Device::Cpu)?
+                    .to_dtype(like.dtype())?
+                    .to_device(like.device())?)
             })
             .collect()
     }
@@ -144,7 +152,8 @@ pub fn matching<'a>(names: impl IntoIterator<Item = &'a str>, patterns: &[String
     let names: Vec<&str> = names.into_iter().collect();
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
-        let glob = Glob::new(pattern).map_err(|e| Error::Input(format!("`{pattern}` is not a pattern: {e}")))?;
+        let glob =
+            Glob::new(pattern).map_err(|e| Error::Input(format!("`{pattern}` is not a pattern: {e}")))?;
         let matcher = glob.compile_matcher();
         if !names.iter().any(|n| matcher.is_match(n)) {
             return Err(Error::Input(format!(

@@ -85,7 +85,8 @@ fn the_whole_spectrum_of_a_network_agrees() {
         columns.extend(curvature.hessian().apply_block(&block).unwrap());
     }
     let matrix = faer::Mat::from_fn(n, n, |i, j| 0.5 * (columns[j][i] + columns[i][j]));
-    let asymmetry = (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| (columns[j][i] - columns[i][j]).abs());
+    let asymmetry =
+        (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| (columns[j][i] - columns[i][j]).abs());
     assert!(asymmetry.fold(0.0, f64::max) < 1e-14);
     let values = matrix.self_adjoint_eigenvalues(faer::Side::Lower).unwrap();
     let expected = flat(&fixture.reference["eigenvalues"]);

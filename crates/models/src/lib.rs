@@ -1,3 +1,4 @@
 //! Architectures, model files, checkpoints and data sets as objectives.
 
 pub mod architecture;
+pub mod checkpoint;

@@ -78,7 +78,12 @@ fn human(result: &Checked) -> String {
         .collect();
     let mut out = vec![
         format!("{} ({})", result.checkpoint, result.model),
-        format!("  {} parameters, {} examples of {}, f64", numbers::count(result.parameters), result.examples, result.data),
+        format!(
+            "  {} parameters, {} examples of {}, f64",
+            numbers::count(result.parameters),
+            result.examples,
+            result.data
+        ),
         String::new(),
         table::render(&["what was compared", "error", "allowed", ""], &rows),
     ];

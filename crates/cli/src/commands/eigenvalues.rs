@@ -58,7 +58,12 @@ pub(crate) struct Arguments {
     resume: Option<PathBuf>,
 
     /// Where Ctrl-C saves the state to resume from
-    #[arg(long, value_name = "FILE", default_value = "eigenvalues.state.safetensors", help_heading = "Eigenvalues")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "eigenvalues.state.safetensors",
+        help_heading = "Eigenvalues"
+    )]
     state: PathBuf,
 
     #[command(flatten)]
@@ -117,17 +122,31 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         Outcome::Done(eigen) => eigen,
         Outcome::Interrupted(state) => {
             state.save(&arguments.state)?;
-            eprintln!("interrupted after {} products; go on with --resume {}", state.products(), arguments.state.display());
+            eprintln!(
+                "interrupted after {} products; go on with --resume {}",
+                state.products(),
+                arguments.state.display()
+            );
             return Ok(exit::Outcome::Interrupted);
         }
     };
-    let work = Work { products: eigen.products, gradients: curvature.gradients(), seconds: begun.elapsed().as_secs_f64() };
+    let work = Work {
+        products: eigen.products,
+        gradients: curvature.gradients(),
+        seconds: begun.elapsed().as_secs_f64(),
+    };
     if let Some(path) = &arguments.save_vectors {
         vectors::save(path, objective.parameters(), &eigen)?;
     }
     let converged = report::converged(&eigen);
-    let envelope =
-        Envelope::new("relief/eigenvalues/1", arguments.run.seed, &loaded, &curvature, arguments.operator.name(), (report::Pairs::new(eigen), work));
+    let envelope = Envelope::new(
+        "relief/eigenvalues/1",
+        arguments.run.seed,
+        &loaded,
+        &curvature,
+        arguments.operator.name(),
+        (report::Pairs::new(eigen), work),
+    );
     output::present(&arguments.run.print, &envelope, || report::human(&envelope))?;
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }

@@ -60,8 +60,21 @@ fn human(report: &Report) -> String {
         .iter()
         .map(|t| {
             let dims: Vec<String> = t.shape.iter().map(ToString::to_string).collect();
-            let finite = if t.non_finite > 0 { format!("{} not finite", numbers::count(t.non_finite)) } else { String::new() };
-            vec![t.name.clone(), format!("[{}]", dims.join(", ")), t.dtype.clone(), t.role.to_string(), number(t.norm), number(t.min), number(t.max), finite]
+            let finite = if t.non_finite > 0 {
+                format!("{} not finite", numbers::count(t.non_finite))
+            } else {
+                String::new()
+            };
+            vec![
+                t.name.clone(),
+                format!("[{}]", dims.join(", ")),
+                t.dtype.clone(),
+                t.role.to_string(),
+                number(t.norm),
+                number(t.min),
+                number(t.max),
+                finite,
+            ]
         })
         .collect();
     let mut out = vec![
@@ -69,10 +82,14 @@ fn human(report: &Report) -> String {
         format!("  sha256 {}", report.sha256),
         format!(
             "  {} parameters in {} tensors, {} entries of buffers",
-            numbers::count(inspection.parameters), inspection.tensors.len(), numbers::count(inspection.buffers)
+            numbers::count(inspection.parameters),
+            inspection.tensors.len(),
+            numbers::count(inspection.buffers)
         ),
     ];
-    out.extend(inspection.stripped_prefix.iter().map(|p| format!("  the prefix `{p}` was stripped from every name")));
+    out.extend(
+        inspection.stripped_prefix.iter().map(|p| format!("  the prefix `{p}` was stripped from every name")),
+    );
     out.extend(inspection.metadata.iter().map(|(key, value)| format!("  {key}: {value}")));
     out.push(match report.models.as_slice() {
         [] => "  no built-in model fits: describe it in a model file (see `relief models`)".to_string(),

@@ -25,7 +25,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         let mut out = vec![];
         for entry in &entries {
             out.push(format!("{}\n    {}", entry.name, entry.description));
-            out.extend(entry.arguments.iter().map(|a| format!("    {:<12} {} (default {})", a.name, a.description, a.default)));
+            out.extend(
+                entry
+                    .arguments
+                    .iter()
+                    .map(|a| format!("    {:<12} {} (default {})", a.name, a.description, a.default)),
+            );
         }
         out.push(String::new());
         out.push("Arguments follow the name as `name:key=value,key=value`; those left out are read off the checkpoint's shapes\nwhere they can be. Anything else is described in a .toml model file.".to_string());

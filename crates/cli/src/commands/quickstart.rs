@@ -26,8 +26,16 @@ pub(crate) struct Arguments {
 
 /// The two embedded checkpoints: how each was trained, the file it is committed as, and its bytes.
 const CHECKPOINTS: [(&str, &str, &[u8]); 2] = [
-    ("SGD", "notebooks-data/digits-sgd.safetensors", include_bytes!("../../../../notebooks-data/digits-sgd.safetensors")),
-    ("SAM", "notebooks-data/digits-sam.safetensors", include_bytes!("../../../../notebooks-data/digits-sam.safetensors")),
+    (
+        "SGD",
+        "notebooks-data/digits-sgd.safetensors",
+        include_bytes!("../../../../notebooks-data/digits-sgd.safetensors"),
+    ),
+    (
+        "SAM",
+        "notebooks-data/digits-sam.safetensors",
+        include_bytes!("../../../../notebooks-data/digits-sam.safetensors"),
+    ),
 ];
 
 /// Arguments as a user would give them for one checkpoint.
@@ -53,7 +61,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
             None => return Ok(exit::Outcome::Interrupted),
         }
     }
-    let converged = networks.iter().all(|n| n.result.pairs.iter().chain(&n.result.smallest).all(|p| p.converged));
+    let converged =
+        networks.iter().all(|n| n.result.pairs.iter().chain(&n.result.smallest).all(|p| p.converged));
     let networks = Networks { schema: "relief/quickstart/1", networks };
     output::present(&arguments.run.print, &networks, || human(&networks))?;
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
@@ -77,7 +86,14 @@ fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<Envelop
     let (products, gradients) = (eigen.products, curvature.gradients());
     let work = Work { products, gradients, seconds: begun.elapsed().as_secs_f64() };
     let seed = arguments.run.seed;
-    Ok(Some(Envelope::new("relief/eigenvalues/1", seed, &loaded, &curvature, "hessian", (Pairs::new(eigen), work))))
+    Ok(Some(Envelope::new(
+        "relief/eigenvalues/1",
+        seed,
+        &loaded,
+        &curvature,
+        "hessian",
+        (Pairs::new(eigen), work),
+    )))
 }
 
 fn human(networks: &Networks) -> String {
@@ -91,7 +107,10 @@ fn human(networks: &Networks) -> String {
     if let [sgd, sam] = networks.networks.as_slice()
         && let (Some(a), Some(b)) = (sgd.result.pairs.first(), sam.result.pairs.first())
     {
-        out.push(format!("\nThe largest eigenvalue with SGD is {:.1} times that with SAM.", a.value / b.value));
+        out.push(format!(
+            "\nThe largest eigenvalue with SGD is {:.1} times that with SAM.",
+            a.value / b.value
+        ));
     }
     out.push(
         "\nEvery eigenvalue lies within its error bound of the number printed. Next:

@@ -17,7 +17,8 @@ pub(crate) fn save(path: &Path, parameters: &Parameters, eigen: &Eigen) -> Resul
         let entries: Vec<f64> = vectors.iter().flat_map(|v| &v[range.clone()]).copied().collect();
         let mut dims = vec![vectors.len()];
         dims.extend(tensor.dims());
-        let stacked = Tensor::from_vec(entries, dims, &Device::Cpu).and_then(|t| t.to_dtype(parameters.dtype()));
+        let stacked =
+            Tensor::from_vec(entries, dims, &Device::Cpu).and_then(|t| t.to_dtype(parameters.dtype()));
         tensors.insert(name.to_string(), stacked.map_err(relief_hessian::Error::from)?);
     }
     let values: Vec<String> = eigen.pairs().map(|pair| format!("{:e}", pair.value)).collect();

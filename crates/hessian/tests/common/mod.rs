@@ -33,7 +33,11 @@ fn load(file: &str) -> BTreeMap<String, Tensor> {
 impl Fixture {
     pub(crate) fn new(name: &'static str) -> Self {
         let json: Json = serde_json::from_slice(&std::fs::read(path("reference.json")).unwrap()).unwrap();
-        let data = load(if name.starts_with("digits") { "digits-1000.safetensors" } else { "fashion-64.safetensors" });
+        let data = load(if name.starts_with("digits") {
+            "digits-1000.safetensors"
+        } else {
+            "fashion-64.safetensors"
+        });
         Self {
             name,
             tensors: load(&format!("{name}.safetensors")),
@@ -53,15 +57,12 @@ impl Fixture {
     }
 
     /// The objective over all examples in equal batches; `batch_statistics` only matters where there are norms.
-    pub(crate) fn objective(&self, dtype: DType, batch_size: usize, batch_statistics: bool) -> GraphObjective {
-        let buffer = |name: &str| name.contains("running");
-        let float = |t: &Tensor| t.to_dtype(dtype).unwrap();
-        let (buffers, parameters): (BTreeMap<_, _>, BTreeMap<_, _>) = self
-            .tensors
-            .iter()
-            .filter(|(_, t)| t.dtype().is_float())
-            .map(|(n, t)| (n.clone(), float(t)))
-            .partition(|(n, _)| buffer(n));
+    pub(crate) fn objective(
+        &self,
+        dtype: DType,
+        batch_size: usize,
+        batch_statistics: bool,
+    ) -> GraphObjective {
         let total = self.y.dim(0).unwrap();
         let batches = (0..total)
             .step_by(batch_size)
@@ -71,6 +72,24 @@ impl Fixture {
                 Batch { tensors: vec![part(&self.x), part(&self.y)], examples }
             })
             .collect();
+        self.objective_over(dtype, batches, batch_statistics)
+    }
+
+    /// The objective over given batches.
+    pub(crate) fn objective_over(
+        &self,
+        dtype: DType,
+        batches: Vec<Batch>,
+        batch_statistics: bool,
+    ) -> GraphObjective {
+        let buffer = |name: &str| name.contains("running");
+        let float = |t: &Tensor| t.to_dtype(dtype).unwrap();
+        let (buffers, parameters): (BTreeMap<_, _>, BTreeMap<_, _>) = self
+            .tensors
+            .iter()
+            .filter(|(_, t)| t.dtype().is_float())
+            .map(|(n, t)| (n.clone(), float(t)))
+            .partition(|(n, _)| buffer(n));
         let network = match self.name {
             "digits-mlp-tanh" => |g: &GraphBuilder, b: &[Value], _: bool| mlp(g, b, Value::tanh),
             "digits-mlp-relu" => |g: &GraphBuilder, b: &[Value], _: bool| mlp(g, b, Value::relu),
@@ -82,7 +101,8 @@ impl Fixture {
 
     /// A vector in PyTorch's flat order as one in ours (by name).
     pub(crate) fn reorder(&self, flat: &[f64], parameters: &Parameters) -> Vec<f64> {
-        let order: Vec<&str> = self.numbers["order"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
+        let order: Vec<&str> =
+            self.numbers["order"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
         let mut start = 0;
         let mut pieces = BTreeMap::new();
         for name in order {
@@ -127,7 +147,10 @@ fn fashion(g: &GraphBuilder, batch: &[Value], statistics: bool) -> relief_autodi
     let x = norm(&conv(&batch[0], "features.0", [4, 1, 3, 3], 1)?, "features.1", 4)?.relu()?;
     let x = x.max_pool2d(PoolOptions::square(2))?;
     let x = norm(&conv(&x, "features.4", [8, 4, 3, 3], 2)?, "features.5", 8)?.relu()?.flatten_from(1)?;
-    let x = x.linear(&g.parameter("classifier.weight", &[10, 392])?, Some(&g.parameter("classifier.bias", &[10])?))?;
+    let x = x.linear(
+        &g.parameter("classifier.weight", &[10, 392])?,
+        Some(&g.parameter("classifier.bias", &[10])?),
+    )?;
     let loss = x.cross_entropy(&batch[1], 0.0)?;
     Ok((x, loss))
 }
