@@ -318,6 +318,11 @@ fn mistakes_in_a_file_are_located() {
             "`approximate` of gelu must be \"none\" or \"tanh\", but is \"tan\"",
         ),
         (
+            layer("type = \"conv1d\"\nout_channels = 3\nkernel_size = 3\nstride = [1, 2]"),
+            3,
+            "a `conv1d` layer has one axis: give one number instead of two",
+        ),
+        (
             layer("type = \"flatten\"\np = 1"),
             5,
             "a `flatten` layer has no key `p`: did you mean `name`? (it has name)",

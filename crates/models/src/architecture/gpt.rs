@@ -2,10 +2,10 @@
 
 use relief_autodiff::Value;
 
-use super::InputKind;
 use super::builtin::Builtin;
 use super::error::{ArchitectureError, Result};
 use super::initial::Initial;
+use super::input::InputKind;
 use super::layers::EPSILON;
 use super::net::Net;
 use super::settings::{Argument, Kind, Setting, Settings};

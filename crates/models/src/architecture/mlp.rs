@@ -2,9 +2,9 @@
 
 use relief_autodiff::Value;
 
-use super::InputKind;
 use super::builtin::Builtin;
 use super::error::{ArchitectureError, Result};
+use super::input::InputKind;
 use super::net::Net;
 use super::settings::{ACTIVATION, Argument, Kind, Setting, Settings};
 use super::shapes::{Shapes, natural};
@@ -109,7 +109,7 @@ fn infer(shapes: &Shapes, settings: &mut Settings) -> Option<Vec<usize>> {
         }
     }
     let &first = widths.first()?;
-    let biases = shapes.keys().filter(|name| name.ends_with(".bias")).count();
+    let biases = shapes.keys().filter_map(|name| name.strip_suffix(".bias")).count();
     let complete = biases == 0 || biases == names.len();
     // Names with the separators of a spec string could not be read back.
     let readable = names.iter().all(|name| !name.is_empty() && !name.contains(['+', ',']));

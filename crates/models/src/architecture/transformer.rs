@@ -18,7 +18,7 @@ pub(super) const HEADS: Argument = Argument {
 pub(super) fn heads(net: &Net, settings: &Settings, width: usize) -> Result<usize> {
     let given = settings.optional_count("heads")?;
     let heads = given.unwrap_or(width / 64);
-    if heads == 0 || width % heads != 0 {
+    if heads == 0 || !width.is_multiple_of(heads) {
         let problem = match given {
             Some(heads) => {
                 format!("a width of {width} does not divide into {heads} heads: give another heads=")

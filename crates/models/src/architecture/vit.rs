@@ -2,10 +2,10 @@
 
 use relief_autodiff::Value;
 
-use super::InputKind;
-use super::builtin::{Builtin, image_size};
+use super::builtin::Builtin;
 use super::error::{ArchitectureError, Result};
 use super::initial::Initial;
+use super::input::{InputKind, image_size};
 use super::layers::strided;
 use super::net::Net;
 use super::settings::{Argument, Kind, Settings, classes};

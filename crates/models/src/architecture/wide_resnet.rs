@@ -2,9 +2,9 @@
 
 use relief_autodiff::Value;
 
-use super::InputKind;
-use super::builtin::{Builtin, image_size};
+use super::builtin::Builtin;
 use super::error::Result;
+use super::input::{InputKind, image_size};
 use super::layers::{EPSILON, strided};
 use super::net::Net;
 use super::settings::{Argument, Kind, Settings, classes};

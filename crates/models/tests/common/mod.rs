@@ -61,7 +61,7 @@ pub(crate) fn logits(
     let trainable = |name: &str| roles[name] == Role::Parameter;
     let finished = graph.finish(&outputs, &outputs.sum_all().unwrap(), trainable).unwrap();
     let parameters: Vec<Tensor> = finished.parameter_names().map(|name| tensors[name].clone()).collect();
-    let found = finished.evaluate(&parameters, tensors, &[input.clone()]).unwrap().outputs;
+    let found = finished.evaluate(&parameters, tensors, std::slice::from_ref(input)).unwrap().outputs;
     (found, net.notes())
 }
 
