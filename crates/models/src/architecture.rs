@@ -22,6 +22,7 @@ mod cnn;
 mod error;
 mod gpt;
 mod initial;
+mod input;
 mod layers;
 mod lenet;
 mod mlp;
@@ -37,6 +38,7 @@ mod wide_resnet;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -50,6 +52,7 @@ use settings::Settings;
 pub use builtin::{ArgumentEntry, Entry, list};
 pub use error::{ArchitectureError, Result};
 pub use initial::Initial;
+pub use input::InputKind;
 pub use net::{BatchNormMode, Net, Role};
 pub use shapes::Shapes;
 
@@ -65,35 +68,11 @@ enum Form {
     File(Arc<ModelFile>),
 }
 
-/// What the examples of an architecture look like; what is `None` is taken from the data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InputKind {
-    /// Any shape with this many entries.
-    Flat(Option<usize>),
-    /// Real images [channels, height, width].
-    Images {
-        /// Number of channels.
-        channels: Option<usize>,
-        /// Height and width.
-        size: Option<[usize; 2]>,
-    },
-    /// Integer sequences [positions].
-    Tokens {
-        /// Number of different tokens.
-        vocabulary: usize,
-        /// Largest number of positions.
-        context: usize,
-    },
-    /// This shape, or any shape with as many entries.
-    Shape(Vec<usize>),
-}
-
 impl Architecture {
     /// Reads `name`, `name:key=value,key=value`, or the model file at a path that ends in `.toml`.
     pub fn parse(spec: &str) -> Result<Self> {
         let spec = spec.trim();
-        if spec.ends_with(".toml") {
+        if Path::new(spec).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
             let text = std::fs::read_to_string(spec)
                 .map_err(|source| ArchitectureError::Read { path: spec.into(), source })?;
             return Self::from_model_file(spec, &text);

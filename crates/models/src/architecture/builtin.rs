@@ -4,10 +4,11 @@ use relief_autodiff::Value;
 use serde::Serialize;
 
 use super::error::{ArchitectureError, Result, nearest};
+use super::input::InputKind;
 use super::net::Net;
 use super::settings::{Argument, Settings};
 use super::shapes::Shapes;
-use super::{InputKind, cifar_resnet, cnn, gpt, lenet, mlp, resnet, vgg, vit, wide_resnet};
+use super::{cifar_resnet, cnn, gpt, lenet, mlp, resnet, vgg, vit, wide_resnet};
 
 /// One built-in: its arguments, and the functions that read, build and recognise it.
 #[derive(Debug)]
@@ -97,18 +98,4 @@ pub fn list() -> Vec<Entry> {
         arguments: b.arguments.iter().map(argument).collect(),
     };
     BUILTINS.into_iter().map(entry).collect()
-}
-
-/// The (channels, height, width) of a batch of images, or a refusal that says what is wanted.
-pub(super) fn image_size(x: &Value, settings: &Settings) -> Result<[usize; 3]> {
-    if let &[_, channels, height, width] = x.dims() {
-        return Ok([channels, height, width]);
-    }
-    Err(ArchitectureError::Input {
-        architecture: settings.architecture.into(),
-        expected: "images [channels, height, width] (a model file with `input = [channels, height, width]` folds \
-                   flat examples)"
-            .into(),
-        found: x.dims().iter().skip(1).copied().collect(),
-    })
 }

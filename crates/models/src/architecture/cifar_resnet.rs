@@ -1,10 +1,10 @@
-//! The ResNets of the original paper's CIFAR experiments (He et al. 2016, section 4.2).
+//! The residual networks of the original paper's CIFAR experiments (He et al. 2016, section 4.2).
 
 use relief_autodiff::Value;
 
-use super::InputKind;
-use super::builtin::{Builtin, image_size};
+use super::builtin::Builtin;
 use super::error::Result;
+use super::input::{InputKind, image_size};
 use super::layers::{EPSILON, strided};
 use super::net::Net;
 use super::resnet::{basic_block, residual_branch};
@@ -13,7 +13,12 @@ use super::shapes::{Shapes, dim, repeats};
 
 const ARGUMENTS: &[Argument] = &[
     classes("10"),
-    Argument { name: "width", kind: Kind::Count(2), default: "16", description: "channels of the first stage, even" },
+    Argument {
+        name: "width",
+        kind: Kind::Count(2),
+        default: "16",
+        description: "channels of the first stage, even",
+    },
     Argument {
         name: "shortcut",
         kind: Kind::Choice(&["A", "B"]),

@@ -2,9 +2,9 @@
 
 use relief_autodiff::{PoolOptions, Value};
 
-use super::InputKind;
-use super::builtin::{Builtin, image_size};
+use super::builtin::Builtin;
 use super::error::Result;
+use super::input::{InputKind, image_size};
 use super::layers::{EPSILON, strided};
 use super::mlp::note_assumed_activation;
 use super::net::Net;
@@ -35,7 +35,12 @@ pub(super) const CNN: Builtin = Builtin {
             default: "2",
             description: "a 2x2 pool after every so many convolutions; 0 for none",
         },
-        Argument { name: "pool", kind: Kind::Choice(&["max", "average"]), default: "max", description: "max or average" },
+        Argument {
+            name: "pool",
+            kind: Kind::Choice(&["max", "average"]),
+            default: "max",
+            description: "max or average",
+        },
         Argument {
             name: "head",
             kind: Kind::Choice(&["average", "flatten"]),
@@ -114,10 +119,12 @@ fn infer(shapes: &Shapes, settings: &mut Settings) -> Option<Vec<usize>> {
     let batch_norm = shapes.keys().any(|name| name.ends_with("running_mean"));
     let features = dim(shapes, &format!("{linear}.weight"), 1)?;
     // Without pooling first, so that `every` is not taken for a number beyond the last convolution.
-    let found = (0..=channels.len()).flat_map(|every| [(every, true), (every, false)]).find(|&(every, average)| {
-        let fits = features == last || !average;
-        fits && Layout::new(channels.len(), batch_norm, every, average) == Layout { convolutions: convolutions.clone(), linear }
-    });
+    let found =
+        (0..=channels.len()).flat_map(|every| [(every, true), (every, false)]).find(|&(every, average)| {
+            let fits = features == last || !average;
+            fits && Layout::new(channels.len(), batch_norm, every, average)
+                == Layout { convolutions: convolutions.clone(), linear }
+        });
     let (every, average) = found?;
     let pools = (0..channels.len()).filter(|&i| pooled(i, every)).count() as u32;
     let shrinks = 2usize.checked_pow(pools)?;

@@ -5,7 +5,9 @@
 #[non_exhaustive]
 pub enum ArchitectureError {
     /// No built-in has this name.
-    #[error("there is no architecture `{name}`: did you mean `{nearest}`? (one of {all}, or a .toml model file)")]
+    #[error(
+        "there is no architecture `{name}`: did you mean `{nearest}`? (one of {all}, or a .toml model file)"
+    )]
     UnknownArchitecture {
         /// The name that was given.
         name: String,

@@ -2,10 +2,10 @@
 
 use relief_autodiff::Value;
 
-use super::InputKind;
 use super::builtin::Builtin;
 use super::error::{ArchitectureError, Result};
 use super::initial::Initial;
+use super::input::InputKind;
 use super::layers::EPSILON;
 use super::net::Net;
 use super::settings::{Argument, Kind, Setting, Settings};
@@ -22,8 +22,18 @@ pub(super) const GPT: Builtin = Builtin {
     description: "decoder-only language model with learned positions and tied embeddings; the defaults are GPT-2 small",
     names: "nanoGPT (transformer.wte, transformer.h.0.attn.c_attn, transformer.h.0.mlp.c_fc, transformer.ln_f; lm_head tied to wte)",
     arguments: &[
-        Argument { name: "vocabulary", kind: Kind::Count(1), default: "50257", description: "number of tokens" },
-        Argument { name: "context", kind: Kind::Count(1), default: "1024", description: "largest number of positions" },
+        Argument {
+            name: "vocabulary",
+            kind: Kind::Count(1),
+            default: "50257",
+            description: "number of tokens",
+        },
+        Argument {
+            name: "context",
+            kind: Kind::Count(1),
+            default: "1024",
+            description: "largest number of positions",
+        },
         Argument { name: "depth", kind: Kind::Count(1), default: "12", description: "number of blocks" },
         Argument { name: "width", kind: Kind::Count(1), default: "768", description: "entries of a token" },
         HEADS,
@@ -35,7 +45,10 @@ pub(super) const GPT: Builtin = Builtin {
         },
     ],
     input: |settings| {
-        Ok(InputKind::Tokens { vocabulary: settings.count("vocabulary")?, context: settings.count("context")? })
+        Ok(InputKind::Tokens {
+            vocabulary: settings.count("vocabulary")?,
+            context: settings.count("context")?,
+        })
     },
     build,
     infer,

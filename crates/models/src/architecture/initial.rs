@@ -28,7 +28,13 @@ impl Initial {
 
     /// The starting values of the tensor `name`: they depend on seed and name alone, so neither the order of tensors
     /// nor the presence of others changes them.
-    pub(super) fn tensor(self, name: &str, shape: &[usize], seed: u64, dtype: DType) -> candle_core::Result<Tensor> {
+    pub(super) fn tensor(
+        self,
+        name: &str,
+        shape: &[usize],
+        seed: u64,
+        dtype: DType,
+    ) -> candle_core::Result<Tensor> {
         let digest = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name).finalize();
         let mut random = ChaCha8Rng::from_seed(digest.into());
         let mut draw = || match self {

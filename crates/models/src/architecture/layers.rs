@@ -120,7 +120,13 @@ impl Net {
         x.clone()
     }
 
-    fn optional(&self, name: &str, present: bool, shape: &[usize], initial: Initial) -> Result<Option<Value>> {
+    fn optional(
+        &self,
+        name: &str,
+        present: bool,
+        shape: &[usize],
+        initial: Initial,
+    ) -> Result<Option<Value>> {
         present.then(|| self.parameter_from(name, shape, initial)).transpose()
     }
 }

@@ -2,9 +2,9 @@
 
 use relief_autodiff::{PoolOptions, Value};
 
-use super::InputKind;
-use super::builtin::{Builtin, image_size};
+use super::builtin::Builtin;
 use super::error::Result;
+use super::input::{InputKind, image_size};
 use super::layers::strided;
 use super::mlp::note_assumed_activation;
 use super::net::Net;
@@ -17,7 +17,12 @@ pub(super) const LENET5: Builtin = Builtin {
     names: "conv1, conv2, fc1, fc2, fc3",
     arguments: &[
         ACTIVATION,
-        Argument { name: "pool", kind: Kind::Choice(&["max", "average"]), default: "max", description: "max or average" },
+        Argument {
+            name: "pool",
+            kind: Kind::Choice(&["max", "average"]),
+            default: "max",
+            description: "max or average",
+        },
         classes("10"),
     ],
     input: |_| Ok(InputKind::Images { channels: None, size: Some([28, 28]) }),

@@ -2,9 +2,9 @@
 
 use relief_autodiff::Value;
 
-use super::InputKind;
 use super::builtin::Builtin;
 use super::error::{ArchitectureError, Result};
+use super::input::InputKind;
 use super::net::Net;
 use super::settings::{ACTIVATION, Argument, Kind, Setting, Settings};
 use super::shapes::{Shapes, natural};
@@ -21,7 +21,12 @@ pub(super) const MLP: Builtin = Builtin {
             description: "entries of an example, of every hidden layer and of the output, as in 784-128-10",
         },
         ACTIVATION,
-        Argument { name: "bias", kind: Kind::Flag, default: "true", description: "whether layers have biases" },
+        Argument {
+            name: "bias",
+            kind: Kind::Flag,
+            default: "true",
+            description: "whether layers have biases",
+        },
         Argument {
             name: "names",
             kind: Kind::Names,
@@ -81,14 +86,19 @@ fn build(net: &Net, x: &Value, settings: &Settings) -> Result<Value> {
 /// Says that the activation was not given: no checkpoint tells it.
 pub(super) fn note_assumed_activation(net: &Net, settings: &Settings) {
     if !settings.is_given("activation") {
-        net.note("the activation cannot be read off a checkpoint: relu is assumed (give activation= otherwise)");
+        net.note(
+            "the activation cannot be read off a checkpoint: relu is assumed (give activation= otherwise)",
+        );
     }
 }
 
-/// A checkpoint of nothing but matrices `*.weight` that chain up in natural order, with or without `*.bias`.
+/// A checkpoint of nothing but matrices `*.weight`, with or without `*.bias`, that chain up: in natural order of their
+/// names, or in the order of given `names`.
 fn infer(shapes: &Shapes, settings: &mut Settings) -> Option<Vec<usize>> {
-    let mut names: Vec<&str> = shapes.keys().filter_map(|name| name.strip_suffix(".weight")).collect();
-    names.sort_by(|a, b| natural(a, b));
+    let names = match settings.names("names").ok()? {
+        Some(given) => given,
+        None => natural_order(shapes),
+    };
     let mut widths: Vec<usize> = vec![];
     for name in &names {
         let &[out, from] = shapes.get(&format!("{name}.weight"))?.as_slice() else { return None };
@@ -98,19 +108,24 @@ fn infer(shapes: &Shapes, settings: &mut Settings) -> Option<Vec<usize>> {
             Some(_) => return None,
         }
     }
-    let biases = shapes.keys().filter(|name| name.ends_with(".bias")).count();
+    let &first = widths.first()?;
+    let biases = shapes.keys().filter_map(|name| name.strip_suffix(".bias")).count();
     let complete = biases == 0 || biases == names.len();
-    if names.is_empty() || names.contains(&"") || !complete || names.len() + biases != shapes.len() {
-        return None;
-    }
-    let first = widths[0];
-    if names.iter().any(|name| name.contains(['+', ','])) {
+    // Names with the separators of a spec string could not be read back.
+    let readable = names.iter().all(|name| !name.is_empty() && !name.contains(['+', ',']));
+    if !complete || !readable || names.len() + biases != shapes.len() {
         return None;
     }
     if names != sequential(names.len()) {
-        settings.propose("names", Setting::Names(names.into_iter().map(Into::into).collect()));
+        settings.propose("names", Setting::Names(names));
     }
     settings.propose("widths", Setting::Widths(widths));
     settings.propose("bias", Setting::Flag(biases > 0));
     Some(vec![first])
+}
+
+fn natural_order(shapes: &Shapes) -> Vec<String> {
+    let mut names: Vec<&str> = shapes.keys().filter_map(|name| name.strip_suffix(".weight")).collect();
+    names.sort_by(|a, b| natural(a, b));
+    names.into_iter().map(Into::into).collect()
 }

@@ -27,6 +27,7 @@
 //! `[[layers.shortcut]]`. Its `name`, if it has one, goes before the names of the layers within, which then have
 //! positions as default names; without it, layers within must be named in full.
 
+mod arguments;
 mod keys;
 mod layer;
 mod operation;

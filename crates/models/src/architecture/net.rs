@@ -57,6 +57,7 @@ impl Net {
     }
 
     /// The scope `part` within this one ("push prefix").
+    #[must_use]
     pub fn pp(&self, part: impl Display) -> Self {
         Self { prefix: self.path(&part.to_string()), ..self.clone() }
     }

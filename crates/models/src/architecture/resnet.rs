@@ -2,9 +2,9 @@
 
 use relief_autodiff::{PoolOptions, Value};
 
-use super::InputKind;
-use super::builtin::{Builtin, image_size};
+use super::builtin::Builtin;
 use super::error::Result;
+use super::input::{InputKind, image_size};
 use super::layers::{EPSILON, strided};
 use super::net::Net;
 use super::settings::{Argument, Kind, Setting, Settings, classes};
@@ -22,7 +22,12 @@ pub(super) const RESNET18: Builtin = Builtin {
             description: "imagenet (7x7, stride 2, max pool) or cifar (3x3)",
         },
         classes("1000"),
-        Argument { name: "width", kind: Kind::Count(1), default: "64", description: "channels of the first stage" },
+        Argument {
+            name: "width",
+            kind: Kind::Count(1),
+            default: "64",
+            description: "channels of the first stage",
+        },
         Argument {
             name: "names",
             kind: Kind::Choice(&["torchvision", "pytorch-cifar"]),
@@ -62,7 +67,13 @@ fn build(net: &Net, x: &Value, settings: &Settings) -> Result<Value> {
 
 /// Two 3x3 convolutions with batch norm, around which the input passes (through a 1x1 convolution where its shape
 /// changes).
-pub(super) fn basic_block(net: &Net, x: &Value, channels: usize, stride: usize, shortcut: &str) -> Result<Value> {
+pub(super) fn basic_block(
+    net: &Net,
+    x: &Value,
+    channels: usize,
+    stride: usize,
+    shortcut: &str,
+) -> Result<Value> {
     let main = residual_branch(net, x, channels, stride)?;
     let around = if stride == 1 && x.dim(1)? == channels {
         x.clone()

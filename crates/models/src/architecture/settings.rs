@@ -6,10 +6,13 @@ use std::fmt;
 use super::activation::Activation;
 use super::error::{ArchitectureError, Result, nearest};
 
+/// Larger counts are taken for typing mistakes: their products would not be numbers of bytes any more.
+pub(super) const LARGEST: usize = 1 << 24;
+
 /// What an argument's value looks like.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
-    /// A whole number, not below this.
+    /// A whole number, not below this and not above [`LARGEST`].
     Count(usize),
     /// `true` or `false`.
     Flag,
@@ -78,8 +81,8 @@ impl Argument {
         };
         match self.kind {
             Kind::Count(least) => match text.parse() {
-                Ok(count) if count >= least => Ok(Setting::Count(count)),
-                _ => Err(expected(format!("a whole number not below {least}"))),
+                Ok(count) if (least..=LARGEST).contains(&count) => Ok(Setting::Count(count)),
+                _ => Err(expected(format!("a whole number from {least} to {LARGEST}"))),
             },
             Kind::Flag => text.parse().map(Setting::Flag).map_err(|_| expected("true or false".into())),
             Kind::Choice(words) => {
@@ -92,8 +95,10 @@ impl Argument {
             Kind::Widths => {
                 let widths: Result<Vec<usize>, _> = text.split('-').map(str::parse).collect();
                 match widths {
-                    Ok(widths) if !widths.contains(&0) => Ok(Setting::Widths(widths)),
-                    _ => Err(expected("whole numbers not below 1, joined as in 64-20-10,".into())),
+                    Ok(widths) if widths.iter().all(|width| (1..=LARGEST).contains(width)) => {
+                        Ok(Setting::Widths(widths))
+                    }
+                    _ => Err(expected("whole numbers joined as in 64-20-10".into())),
                 }
             }
             Kind::Names if text.split('+').any(str::is_empty) => {

@@ -17,7 +17,7 @@ pub(super) fn repeats(shapes: &Shapes, prefix: &str) -> usize {
         let stem = format!("{prefix}{i}.");
         shapes.range(stem.clone()..).next().is_some_and(|(name, _)| name.starts_with(&stem))
     };
-    (0..).take_while(present).count()
+    (0..shapes.len()).take_while(present).count()
 }
 
 /// Compares names as people do: `layer2` before `layer10`.

@@ -2,9 +2,9 @@
 
 use relief_autodiff::{PoolOptions, Value};
 
-use super::InputKind;
-use super::builtin::{Builtin, image_size};
+use super::builtin::Builtin;
 use super::error::Result;
+use super::input::{InputKind, image_size};
 use super::layers::{EPSILON, strided};
 use super::net::Net;
 use super::settings::{Argument, Kind, Setting, Settings, classes};
@@ -25,7 +25,12 @@ const ARGUMENTS: &[Argument] = &[
         description: "large (average to 7x7, three linear layers) or small (average to 1x1, one linear layer)",
     },
     classes("1000"),
-    Argument { name: "width", kind: Kind::Count(1), default: "64", description: "channels of the first stage" },
+    Argument {
+        name: "width",
+        kind: Kind::Count(1),
+        default: "64",
+        description: "channels of the first stage",
+    },
 ];
 
 const NAMES: &str = "torchvision (features.0, features.3, ..., classifier.0, .3, .6); head=small: classifier";

@@ -2,10 +2,10 @@
 
 use relief_autodiff::Value;
 
-use super::InputKind;
-use super::builtin::{Builtin, image_size};
+use super::builtin::Builtin;
 use super::error::{ArchitectureError, Result};
 use super::initial::Initial;
+use super::input::{InputKind, image_size};
 use super::layers::strided;
 use super::net::Net;
 use super::settings::{Argument, Kind, Settings, classes};
@@ -29,9 +29,24 @@ pub(super) const VIT: Builtin = Builtin {
         Argument { name: "width", kind: Kind::Count(1), default: "", description: "entries of a token" },
         Argument { name: "depth", kind: Kind::Count(1), default: "", description: "number of blocks" },
         HEADS,
-        Argument { name: "mlp_ratio", kind: Kind::Count(1), default: "4", description: "hidden entries of a block, over width" },
-        Argument { name: "patch", kind: Kind::Count(1), default: "16", description: "side of a patch, in pixels" },
-        Argument { name: "image", kind: Kind::Count(1), default: "224", description: "side of an image, in pixels" },
+        Argument {
+            name: "mlp_ratio",
+            kind: Kind::Count(1),
+            default: "4",
+            description: "hidden entries of a block, over width",
+        },
+        Argument {
+            name: "patch",
+            kind: Kind::Count(1),
+            default: "16",
+            description: "side of a patch, in pixels",
+        },
+        Argument {
+            name: "image",
+            kind: Kind::Count(1),
+            default: "224",
+            description: "side of an image, in pixels",
+        },
         classes("1000"),
     ],
     input: |settings| {

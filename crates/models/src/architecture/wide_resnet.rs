@@ -2,9 +2,9 @@
 
 use relief_autodiff::Value;
 
-use super::InputKind;
-use super::builtin::{Builtin, image_size};
+use super::builtin::Builtin;
 use super::error::Result;
+use super::input::{InputKind, image_size};
 use super::layers::{EPSILON, strided};
 use super::net::Net;
 use super::settings::{Argument, Kind, Settings, classes};
@@ -17,7 +17,12 @@ pub(super) const WRN_28_10: Builtin = Builtin {
     arguments: &[
         classes("10"),
         Argument { name: "depth", kind: Kind::Count(10), default: "28", description: "layers: 6 n + 4" },
-        Argument { name: "widen", kind: Kind::Count(1), default: "10", description: "factor of the channels 16, 32, 64" },
+        Argument {
+            name: "widen",
+            kind: Kind::Count(1),
+            default: "10",
+            description: "factor of the channels 16, 32, 64",
+        },
     ],
     input: |_| Ok(InputKind::Images { channels: None, size: None }),
     build,
@@ -35,7 +40,9 @@ fn build(net: &Net, x: &Value, settings: &Settings) -> Result<Value> {
     image_size(x, settings)?;
     let (depth, widen) = (settings.count("depth")?, settings.count("widen")?);
     if depth < 10 || (depth - 4) % 6 != 0 {
-        return Err(settings.inconsistent(format!("`depth` is {depth}, but must be 10, 16, 22, 28, ... (6 n + 4)")));
+        return Err(
+            settings.inconsistent(format!("`depth` is {depth}, but must be 10, 16, 22, 28, ... (6 n + 4)"))
+        );
     }
     let mut x = net.pp("conv1").conv2d(x, 16, [3, 3], strided(1, 1), false)?;
     for stage in 0..3 {

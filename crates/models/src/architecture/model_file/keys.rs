@@ -6,9 +6,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::architecture::error::{ArchitectureError, Result, nearest};
+use crate::architecture::settings;
 
-/// Larger counts are taken for typing mistakes: their products would not be numbers of bytes any more.
-const LARGEST: i64 = 1 << 24;
+const LARGEST: i64 = settings::LARGEST as i64;
 
 /// A model file's text, for finding lines.
 pub(super) struct Source<'a> {
@@ -42,7 +42,12 @@ pub(super) struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    pub(super) fn new(source: &'a Source<'a>, what: impl Into<String>, table: &'a DeTable<'a>, offset: usize) -> Self {
+    pub(super) fn new(
+        source: &'a Source<'a>,
+        what: impl Into<String>,
+        table: &'a DeTable<'a>,
+        offset: usize,
+    ) -> Self {
         Self { source, what: what.into(), offset, table, asked: RefCell::default() }
     }
 
@@ -72,7 +77,9 @@ impl<'a> Keys<'a> {
     }
 
     fn required<T>(&self, name: &str, example: &str, value: Option<T>) -> Result<T> {
-        value.ok_or_else(|| self.error(format!("{} needs the key `{name}`, as in `{name} = {example}`", self.what)))
+        value.ok_or_else(|| {
+            self.error(format!("{} needs the key `{name}`, as in `{name} = {example}`", self.what))
+        })
     }
 
     /// A whole number not below `least`.
@@ -169,7 +176,9 @@ impl<'a> Keys<'a> {
     pub(super) fn tables(&self, name: &'static str) -> Result<Vec<&'a Spanned<DeValue<'a>>>> {
         let Some(value) = self.get(name) else { return Ok(vec![]) };
         match value.get_ref().as_array() {
-            Some(entries) if entries.iter().all(|entry| entry.get_ref().is_table()) => Ok(entries.iter().collect()),
+            Some(entries) if entries.iter().all(|entry| entry.get_ref().is_table()) => {
+                Ok(entries.iter().collect())
+            }
             _ => self.wrong(name, value, &format!("tables, written as [[{name}]]")),
         }
     }
@@ -188,7 +197,11 @@ impl<'a> Keys<'a> {
         let name = key.get_ref();
         let advice = match known.as_slice() {
             [] => "leave it out".into(),
-            known => format!("did you mean `{}`? (it has {})", nearest(name, known.iter().copied()), known.join(", ")),
+            known => format!(
+                "did you mean `{}`? (it has {})",
+                nearest(name, known.iter().copied()),
+                known.join(", ")
+            ),
         };
         Err(self.source.error(key.span().start, format!("{} has no key `{name}`: {advice}", self.what)))
     }

@@ -44,7 +44,12 @@ impl Layer {
         tables.into_iter().enumerate().map(|(i, table)| Self::parse(keys.source, table, i, naming)).collect()
     }
 
-    fn parse(source: &Source<'_>, value: &Spanned<DeValue<'_>>, position: usize, naming: Naming) -> Result<Self> {
+    fn parse(
+        source: &Source<'_>,
+        value: &Spanned<DeValue<'_>>,
+        position: usize,
+        naming: Naming,
+    ) -> Result<Self> {
         let offset = value.span().start;
         let Some(table) = value.get_ref().as_table() else {
             return Err(source.error(offset, "a layer must be a table, written as [[layers]]".into()));
@@ -84,7 +89,8 @@ impl Layer {
             x = layer.build(path, net, &x).map_err(|error| match error {
                 located @ ArchitectureError::File { .. } => located,
                 other => {
-                    let problem = format!("`{}` on values of shape {:?}: {other}", layer.kind, &x.dims()[1..]);
+                    let problem =
+                        format!("`{}` on values of shape {:?}: {other}", layer.kind, &x.dims()[1..]);
                     ArchitectureError::File { path: path.into(), line: layer.line, problem }
                 }
             })?;
