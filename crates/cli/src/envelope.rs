@@ -89,7 +89,7 @@ impl<R> Envelope<R> {
             batch_norm: task.batch_norm.map(mode_name),
             batch_size: task.batch_size,
             loss_function: task.loss.to_string(),
-            label_smoothing: loaded.label_smoothing,
+            label_smoothing: loaded.options.smoothing,
             weight_decay: task.objective.weight_decay(),
             loss: curvature.loss(),
             gradient_norm: curvature.gradient_norm(),

@@ -1,7 +1,9 @@
 //! From arguments to an objective: checkpoint, architecture, data.
 
-use candle_core::DType;
-use relief_hessian::Objective;
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Tensor};
+use relief_hessian::{Objective, Parameters, check};
 use relief_models::architecture::Architecture;
 use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{DataOptions, Dataset, Normalize, Split};
@@ -25,8 +27,10 @@ pub(crate) struct Loaded {
     pub(crate) data_sha256: Option<String>,
     pub(crate) checkpoint_path: String,
     pub(crate) checkpoint_sha256: String,
-    pub(crate) label_smoothing: f64,
     pub(crate) accuracy: Option<f64>,
+    pub(crate) options: TaskOptions,
+    architecture: Architecture,
+    tensors: BTreeMap<String, Tensor>,
 }
 
 impl Loaded {
@@ -37,7 +41,31 @@ impl Loaded {
             _ => "f32",
         }
     }
+
+    /// Holds the model against its own definition on a few examples in f64, before long work on it.
+    pub(crate) fn check_rules(&self, seed: u64) -> Result<(), Failure> {
+        let examples = self.data.examples().min(CHECKED_EXAMPLES);
+        let (inputs, targets) = self.data.batch(0..examples)?;
+        let few = Dataset::from_tensors(&self.data.name, inputs, targets)?;
+        let options = TaskOptions { dtype: DType::F64, batch_size: None, ..self.options.clone() };
+        let task = Task::new(&self.architecture, &self.tensors, &few, &options)?;
+        let report = check(&task.objective, seed)?;
+        match report.findings.iter().find(|f| !f.passed) {
+            None => Ok(()),
+            Some(failed) => Err(Failure::Numbers(format!(
+                "the model's derivatives disagree with its loss ({}: error {:.1e}, at most {:.1e} is rounding): {}; \
+                 `relief check` shows more, --no-check goes on regardless",
+                failed.name,
+                failed.error,
+                failed.allowed,
+                failed.culprit.as_deref().unwrap_or("an operation's rule is wrong")
+            ))),
+        }
+    }
 }
+
+/// Examples on which a model is checked before a long job: enough to meet every rule, few enough not to be felt.
+const CHECKED_EXAMPLES: usize = 8;
 
 /// Sets up threads and device as asked.
 pub(crate) fn prepare(run: &RunArguments) -> Result<(), Failure> {
@@ -68,6 +96,14 @@ pub(crate) fn prepare(run: &RunArguments) -> Result<(), Failure> {
 /// Bytes that `--memory` stands for.
 pub(crate) fn memory(run: &RunArguments) -> usize {
     (run.memory * 1e9) as usize
+}
+
+/// Half the distance from 1 to the next number in the parameters' precision.
+pub(crate) fn unit_roundoff(parameters: &Parameters) -> f64 {
+    match parameters.dtype() {
+        DType::F64 => f64::EPSILON / 2.0,
+        _ => f64::from(f32::EPSILON) / 2.0,
+    }
 }
 
 /// Loads checkpoint and data, and puts them together; `dtype` overrides the checkpoint's.
@@ -104,10 +140,12 @@ pub(crate) fn assemble(
         data_sha256: data.fingerprint()?,
         checkpoint_path: arguments.checkpoint.display().to_string(),
         checkpoint_sha256: checkpoint.sha256().to_string(),
-        label_smoothing: arguments.label_smoothing,
         accuracy,
         task,
         data,
+        options,
+        architecture,
+        tensors,
     })
 }
 

@@ -9,6 +9,8 @@ use crate::{numbers, table};
 /// The `result` of `relief eigenvalues`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Pairs {
+    /// What `pairs` are: `largest`, `smallest` or `magnitude`.
+    pub(crate) which: &'static str,
     /// Largest first (by magnitude where that was asked for); smallest first with `--which smallest`.
     pub(crate) pairs: Vec<EigenPair>,
     /// With `--which both`: smallest first.
@@ -25,12 +27,13 @@ pub(crate) struct Pairs {
 impl Pairs {
     pub(crate) fn new(eigen: Eigen) -> Self {
         let Eigen { largest, smallest, magnitude, .. } = eigen;
-        let (pairs, smallest) = match (largest.is_empty(), magnitude.is_empty()) {
-            (false, _) => (largest, smallest),
-            (true, false) => (magnitude, vec![]),
-            (true, true) => (smallest, vec![]),
+        let (which, pairs, smallest) = match (largest.is_empty(), magnitude.is_empty()) {
+            (false, _) => ("largest", largest, smallest),
+            (true, false) => ("magnitude", magnitude, vec![]),
+            (true, true) => ("smallest", smallest, vec![]),
         };
         Self {
+            which,
             pairs,
             smallest,
             status: eigen.status,
@@ -89,7 +92,7 @@ pub(crate) fn head<R>(envelope: &Envelope<R>) -> String {
 
 /// The table of eigenvalues.
 pub(crate) fn pairs(result: &Pairs) -> String {
-    let mut rows = rows("lambda", &result.pairs);
+    let mut rows = rows(result.which, &result.pairs);
     rows.extend(self::rows("smallest", &result.smallest));
     table::render(&["", "eigenvalue", "error bound", "residual", "angle bound", ""], &rows)
 }

@@ -11,7 +11,8 @@ pub struct EigenPair {
     pub value: f64,
     /// |A y - value y|, computed with a product of its own (estimated where the budget was spent).
     pub residual: f64,
-    /// An eigenvalue lies within this distance: min(r, r^2 / gap) once missed copies were looked for, else r.
+    /// An eigenvalue lies within this distance: min(r, r^2 / gap) once missed copies were looked for, else r; plus an
+    /// allowance for the rounding of the products.
     pub error_bound: f64,
     /// Radians between y and an eigenvector, at most arcsin(r / gap); `None` where the gap is not known to exceed r: there
     /// only the subspace of neighbours means anything.

@@ -33,9 +33,12 @@ pub struct Lanczos {
     /// Accept a residual that the products' own rounding does not let fall to the tolerance; [`Eigen::tolerance_used`]
     /// then says what was met.
     pub accept_rounding: bool,
+    /// Unit roundoff of the products: 2^-53 for f64, 2^-24 for f32. Bounds allow for it.
+    pub unit_roundoff: f64,
     /// Products at most, those for the final residuals included.
     pub max_products: usize,
-    /// Vectors held at once; by default max(20, 2 k + 10) for k wanted pairs.
+    /// Vectors held at once; by default what fits half a gigabyte, at least max(20, 2 k + 10) for k wanted pairs and at
+    /// most max(100, 4 k + 20). More vectors mean fewer products.
     pub basis: Option<usize>,
     /// Seed of all random vectors.
     pub seed: u64,
@@ -49,6 +52,7 @@ impl Default for Lanczos {
             wanted: Wanted::Largest { k: 1 },
             tolerance: 1e-6,
             accept_rounding: true,
+            unit_roundoff: f64::EPSILON / 2.0,
             max_products: 1000,
             basis: None,
             seed: 0,
@@ -123,6 +127,8 @@ impl Observer for Silent {
 
 /// Share of the tolerance that estimates must reach, so that the residuals computed at the end do too.
 const SAFETY: f64 = 0.9;
+/// Numbers that the basis holds by default, where that is not too few vectors: half a gigabyte.
+const BASIS_ENTRIES: usize = 1 << 26;
 /// Steps in the complement before it may be called empty of wanted values.
 const CHECK_STEPS: usize = 6;
 
@@ -185,7 +191,9 @@ impl Lanczos {
     }
 
     fn basis_size(&self, n: usize) -> usize {
-        self.basis.unwrap_or((2 * self.wanted.total() + 10).max(20)).min(n)
+        let k = self.wanted.total();
+        let affordable = BASIS_ENTRIES / n;
+        self.basis.unwrap_or(affordable.clamp((2 * k + 10).max(20), (4 * k + 20).max(100))).min(n)
     }
 
     fn checks(&self) -> bool {

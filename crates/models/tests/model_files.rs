@@ -342,7 +342,7 @@ fn mistakes_in_a_file_are_located() {
         Architecture::from_model_file("net.toml", &layer("type = \"maxpool2d\"")).unwrap_err().to_string();
     assert!(
         unknown.starts_with(
-            "net.toml: line 3: there is no layer `maxpool2d`: did you mean `max_pool2d`? (one of linear, "
+            "net.toml: line 4: there is no layer `maxpool2d`: did you mean `max_pool2d`? (one of linear, "
         ),
         "{unknown}"
     );

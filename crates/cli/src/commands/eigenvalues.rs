@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use relief_hessian::{Curvature, Lanczos, LanczosState, Objective, Outcome, SymmetricOperator, Wanted};
+use relief_hessian::{Curvature, Lanczos, LanczosState, Objective, Outcome, Parameters, SymmetricOperator, Wanted};
 
 use super::vectors;
 use crate::arguments::{RunArguments, TaskArguments};
@@ -66,6 +66,10 @@ pub(crate) struct Arguments {
     )]
     state: PathBuf,
 
+    /// Leave out the check of the model's derivatives on a few examples
+    #[arg(long, help_heading = "Computation")]
+    no_check: bool,
+
     #[command(flatten)]
     run: RunArguments,
 }
@@ -108,7 +112,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let mut bar = progress::Bar::new("eigenvalues");
     bar.say("reading");
     let loaded = load::load(&arguments.task, None)?;
-    let solver = arguments.solver(loaded.task.objective.parameters().len())?;
+    let solver = arguments.solver(loaded.task.objective.parameters())?;
+    if !arguments.no_check {
+        bar.say("checking the model's derivatives");
+        loaded.check_rules(arguments.run.seed)?;
+    }
     bar.say("linearizing");
     let objective = &loaded.task.objective;
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
@@ -152,7 +160,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
 }
 
 impl Arguments {
-    fn solver(&self, n: usize) -> Result<Lanczos, Failure> {
+    fn solver(&self, parameters: &Parameters) -> Result<Lanczos, Failure> {
+        let n = parameters.len();
         let k = self.k;
         let total = if matches!(self.which, Which::Both) { 2 * k } else { k };
         if k == 0 || total > n {
@@ -172,6 +181,7 @@ impl Arguments {
             tolerance: self.tol.unwrap_or(1e-6),
             // A tolerance that was asked for is met or not; the default yields to the products' rounding, and says so.
             accept_rounding: self.tol.is_none(),
+            unit_roundoff: load::unit_roundoff(parameters),
             max_products: self.max_products,
             seed: self.run.seed,
             ..Lanczos::default()

@@ -9,6 +9,10 @@ use crate::{Error, Result};
 /// Relative residual above which rounding is no excuse: something other than the precision is wrong.
 const ROUNDING_LIMIT: f64 = 1e-4;
 
+/// Units of roundoff, relative to the largest |Ritz value|, by which a Rayleigh quotient may be off because the products
+/// were rounded. An allowance, not a worst case: what a network's layers really lose is of this size.
+const ROUNDING_UNITS: f64 = 16.0;
+
 /// What one call did.
 pub(super) enum Step {
     /// A product.
@@ -92,6 +96,7 @@ impl Lanczos {
         let order = self.report_order(state);
         let measured: Vec<(f64, f64)> =
             order.iter().map(|&i| (state.pairs[i].value, state.pairs[i].residual)).collect();
+        let rounding = ROUNDING_UNITS * self.unit_roundoff * scale;
         let pair = |position: usize| {
             let known = &state.pairs[order[position]];
             let gap = state
@@ -103,8 +108,8 @@ impl Lanczos {
             EigenPair {
                 value: known.value,
                 residual: r,
-                error_bound: gap.map_or(r, |gap| r.min(r * (r / gap))),
-                angle_bound: gap.map(|gap| (r / gap).min(1.0).asin()),
+                error_bound: gap.map_or(r, |gap| r.min(r * (r / gap))) + rounding,
+                angle_bound: gap.map(|gap| ((r + rounding) / gap).min(1.0).asin()),
                 converged: converged(known),
             }
         };

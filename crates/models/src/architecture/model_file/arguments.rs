@@ -134,7 +134,7 @@ fn activation(kind: &str, keys: &Keys<'_>) -> Result<Activation> {
             let near = nearest(kind, all.iter().copied());
             let list = all.join(", ");
             return Err(
-                keys.error(format!("there is no layer `{kind}`: did you mean `{near}`? (one of {list})"))
+                keys.error_at("type", format!("there is no layer `{kind}`: did you mean `{near}`? (one of {list})"))
             );
         }
     })

@@ -62,6 +62,12 @@ impl<'a> Keys<'a> {
         self.source.error(self.offset, problem)
     }
 
+    /// An error at the value of a key.
+    pub(super) fn error_at(&self, name: &'static str, problem: String) -> ArchitectureError {
+        let offset = self.get(name).map_or(self.offset, |value| value.span().start);
+        self.source.error(offset, problem)
+    }
+
     fn wrong<T>(&self, name: &str, value: &Spanned<DeValue<'a>>, expected: &str) -> Result<T> {
         let found = match value.get_ref() {
             DeValue::String(text) => format!("the text \"{text}\""),
