@@ -1,1 +1,3 @@
-//! x
+//! Architectures, model files, checkpoints and data sets as objectives.
+
+pub mod checkpoint;
