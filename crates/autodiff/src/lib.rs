@@ -1,1 +1,26 @@
-//! x
+//! Exact derivatives of network losses on candle tensors.
+//!
+//! A model and its loss are a [`Graph`] of three kinds of operation (linear, bilinear, elementwise), built with
+//! [`GraphBuilder`] and candle's method names. At a point and a batch, [`Graph::linearize`] evaluates loss and gradient
+//! and keeps what derivatives need; a [`Linearized`] then gives any number of products: Hessian, Gauss-Newton, J v, J'u
+//! and the third derivative, on one vector or a block.
+//!
+//! This crate knows no files and no architectures.
+
+mod builder;
+mod error;
+mod graph;
+mod host;
+mod kernels;
+mod linearize;
+mod operations;
+mod pointwise;
+mod product;
+pub mod rule;
+
+pub use builder::{GraphBuilder, Value};
+pub use error::{Error, Result};
+pub use graph::Graph;
+pub use linearize::{Evaluated, Linearized};
+pub use operations::{ConvolutionOptions, PoolOptions};
+pub use product::Direction;

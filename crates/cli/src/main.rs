@@ -1,1 +1,54 @@
-fn main(){}
+//! The command line: parse, call, print, save. No numerics.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "results go to stdout, everything else to stderr"
+)]
+
+mod arguments;
+mod commands;
+mod envelope;
+mod exit;
+mod interrupt;
+mod load;
+mod numbers;
+mod output;
+mod progress;
+mod report;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Cli, Command};
+use crate::exit::Failure;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(outcome) => outcome.into(),
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.code()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<exit::Outcome, Failure> {
+    match command {
+        Command::Quickstart(arguments) => commands::quickstart::run(&arguments),
+        Command::Eigenvalues(arguments) => commands::eigenvalues::run(&arguments),
+        Command::Inspect(arguments) => commands::inspect::run(&arguments),
+        Command::Check(arguments) => commands::check::run(arguments),
+        Command::Models(arguments) => commands::models::run(&arguments),
+        Command::Completions(arguments) => {
+            commands::completions::run(&arguments);
+            Ok(exit::Outcome::Done)
+        }
+    }
+}

@@ -1,1 +1,31 @@
-//! x
+//! Curvature of a loss: operators for Hessian, Gauss-Newton and their difference, and certified eigenvalues of them.
+//!
+//! An [`Objective`] is a finite-sum loss over a fixed data set ([`GraphObjective`] from the engine's graphs,
+//! [`CandleObjective`] from any candle closure). [`Curvature`] linearizes it at a point and offers its matrices as
+//! [`SymmetricOperator`]s; [`Lanczos`] finds their extreme eigenvalues with residuals and bounds.
+
+mod adapters;
+mod candle_objective;
+mod check;
+mod curvature;
+mod eigen;
+mod error;
+mod graph_objective;
+mod lanczos;
+mod objective;
+mod operator;
+mod parameters;
+
+pub use adapters::{Affine, Counted, Deflated, Restricted, Sum};
+pub use candle_objective::CandleObjective;
+pub use check::{Finding, Report, check};
+pub use curvature::{Curvature, DEFAULT_MEMORY, GaussNewton, Hessian, Residual};
+pub use eigen::{Eigen, EigenPair, Status};
+pub use error::{Error, Result};
+pub use graph_objective::{Batch, GraphObjective};
+pub use lanczos::{
+    Control, Lanczos, LanczosState, MissedCopies, Observer, Outcome, Progress, Silent, Wanted,
+};
+pub use objective::{Evaluation, Linearization, Objective, loss};
+pub use operator::{Dense, SymmetricOperator};
+pub use parameters::{Parameters, matching};

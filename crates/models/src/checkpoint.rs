@@ -4,12 +4,20 @@
 //! these by its first bytes. Tensors stay in the precision they were stored in, on the host; a prefix that a wrapper
 //! of the model put before every name (`module.`, `_orig_mod.`) is taken off. [`Checkpoint::fit`] compares names and
 //! shapes with what a model wants, [`Checkpoint::inspect`] describes the contents, and [`save`] writes safetensors.
+//!
+//! ```no_run
+//! use relief_models::{architecture::Architecture, checkpoint::Checkpoint};
+//! let checkpoint = Checkpoint::load("net.pth".as_ref())?;
+//! let model = Architecture::parse("resnet18")?.infer(&checkpoint.shapes())?;
+//! let tensors = checkpoint.fit_model(&model, &[3, 32, 32])?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod archive;
 mod element;
 mod error;
 mod fit;
-mod inspection;
+mod inspect;
 mod non_finite;
 mod pickle;
 mod prefix;
@@ -17,9 +25,10 @@ mod safetensors_file;
 mod save;
 mod signature;
 mod state_dict;
+mod unpickler;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -29,11 +38,15 @@ use sha2::{Digest, Sha256};
 
 pub use element::ElementType;
 pub use error::{CheckpointError, ShapeMismatch};
-pub use inspection::{Inspection, Role, TensorSummary};
+pub use inspect::{Inspection, TensorInspection, TensorRole};
 pub use non_finite::NonFiniteEntry;
 pub use save::save;
 
+use crate::architecture::Shapes;
 use signature::Signature;
+
+/// Results of this room.
+pub type Result<T, E = CheckpointError> = std::result::Result<T, E>;
 
 /// The file formats a checkpoint is read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -45,6 +58,15 @@ pub enum Format {
     /// A zip archive as `torch.save` writes it since PyTorch 1.6.
     #[serde(rename = "pytorch-zip")]
     PyTorchZip,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Safetensors => "safetensors",
+            Self::PyTorchZip => "PyTorch zip",
+        })
+    }
 }
 
 /// The contents of one checkpoint file.
@@ -67,8 +89,7 @@ pub struct Checkpoint {
     pub nested_under: Option<String>,
     /// The element type of every tensor as the file has it.
     pub stored_dtypes: BTreeMap<String, ElementType>,
-    /// SHA-256 of the whole file, in lower-case hexadecimal digits.
-    pub sha256: String,
+    sha256: String,
 }
 
 /// What a reader of one format found, before any prefix is taken off.
@@ -85,7 +106,7 @@ impl Checkpoint {
     /// # Errors
     /// A [`CheckpointError`] that names the file, what was found in it and how to mend it. No content of the file
     /// makes this panic.
-    pub fn load(path: &Path) -> Result<Self, CheckpointError> {
+    pub fn load(path: &Path) -> Result<Self> {
         Self::from_contents(path, &read_file(path)?)
     }
 
@@ -93,11 +114,11 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As [`load`](Self::load).
-    pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, CheckpointError> {
+    pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self> {
         Self::from_contents(Path::new(name), bytes)
     }
 
-    fn from_contents(path: &Path, bytes: &[u8]) -> Result<Self, CheckpointError> {
+    fn from_contents(path: &Path, bytes: &[u8]) -> Result<Self> {
         if bytes.is_empty() {
             return Err(CheckpointError::Empty { path: path.into() });
         }
@@ -142,12 +163,32 @@ impl Checkpoint {
         })
     }
 
+    /// SHA-256 of the whole file, as 64 lower-case hexadecimal digits.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// The shape of every tensor.
+    pub fn shapes(&self) -> Shapes {
+        self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.dims().to_vec())).collect()
+    }
+
+    /// The precision to compute in: double if all floating-point tensors are stored so, else single.
+    pub fn dtype(&self) -> DType {
+        let mut floating = self.tensors.values().map(Tensor::dtype).filter(DType::is_float).peekable();
+        if floating.peek().is_some() && floating.all(|dtype| dtype == DType::F64) {
+            DType::F64
+        } else {
+            DType::F32
+        }
+    }
+
     /// One tensor converted to `dtype` (usually [`DType::F32`] or [`DType::F64`]).
     ///
     /// # Errors
     /// [`CheckpointError::NoSuchTensor`] when the checkpoint has no tensor of that name; candle's error when it
     /// cannot convert.
-    pub fn tensor_as(&self, name: &str, dtype: DType) -> Result<Tensor, CheckpointError> {
+    pub fn tensor_as(&self, name: &str, dtype: DType) -> Result<Tensor> {
         let tensor = self.tensors.get(name).ok_or_else(|| CheckpointError::NoSuchTensor {
             path: self.source.clone(),
             name: name.into(),
@@ -161,7 +202,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Candle's error when it cannot convert.
-    pub fn to_dtype(&self, dtype: DType) -> Result<BTreeMap<String, Tensor>, CheckpointError> {
+    pub fn to_dtype(&self, dtype: DType) -> Result<BTreeMap<String, Tensor>> {
         self.tensors
             .iter()
             .filter(|(_, tensor)| !tensor.dtype().is_int())
@@ -181,7 +222,7 @@ impl Checkpoint {
 }
 
 /// The whole file, or why it cannot be read.
-fn read_file(path: &Path) -> Result<Vec<u8>, CheckpointError> {
+fn read_file(path: &Path) -> Result<Vec<u8>> {
     if path.is_dir() {
         return Err(CheckpointError::NotACheckpoint { path: path.into(), found: "a folder".into() });
     }

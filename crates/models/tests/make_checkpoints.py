@@ -16,9 +16,9 @@ import torch
 
 FOLDER = pathlib.Path(__file__).parent / "fixtures" / "checkpoints"
 STORED = {
-    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
-    torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8",
-    torch.uint16: "U16", torch.bool: "BOOL",
+    torch.float64: "f64", torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16",
+    torch.int64: "i64", torch.int32: "i32", torch.int16: "i16", torch.int8: "i8", torch.uint8: "u8",
+    torch.uint16: "u16", torch.bool: "bool",
 }
 
 

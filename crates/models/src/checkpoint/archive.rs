@@ -76,22 +76,18 @@ fn folder(path: &Path, archive: &Archive<'_>) -> Result<String, CheckpointError>
         return Err(CheckpointError::TorchScript { path: path.into() });
     }
     let description = names.iter().filter_map(|name| name.strip_suffix("data.pkl"));
-    match description
-        .filter(|folder| folder.is_empty() || folder.ends_with('/'))
-        .min_by_key(|folder| folder.len())
-    {
-        Some(folder) => Ok(folder.to_string()),
-        None => {
-            let found = match names.first() {
-                Some(name) if name.ends_with(".npy") => "a NumPy archive (`.npz`)".into(),
-                Some(name) => {
-                    format!("a zip archive without PyTorch's `data.pkl` (its first entry is `{name}`)")
-                }
-                None => "an empty zip archive".into(),
-            };
-            Err(CheckpointError::NotACheckpoint { path: path.into(), found })
-        }
+    let folders = description.filter(|folder| folder.is_empty() || folder.ends_with('/'));
+    if let Some(folder) = folders.min_by_key(|folder| folder.len()) {
+        return Ok(folder.to_string());
     }
+    let found = match names.first() {
+        Some(name) if Path::new(name).extension().is_some_and(|extension| extension == "npy") => {
+            "a NumPy archive (`.npz`)".into()
+        }
+        Some(name) => format!("a zip archive without PyTorch's `data.pkl` (its first entry is `{name}`)"),
+        None => "an empty zip archive".into(),
+    };
+    Err(CheckpointError::NotACheckpoint { path: path.into(), found })
 }
 
 /// The bytes of one entry, checked against its checksum; nothing when there is no such entry.

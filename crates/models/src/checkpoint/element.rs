@@ -6,12 +6,12 @@ use candle_core::{DType, Device, Tensor};
 use safetensors::Dtype;
 use serde::Serialize;
 
-/// The type of a tensor's entries as the file stores them, in the names of safetensors.
+/// The type of a tensor's entries as the file stores them; written as candle writes its types (`f32`).
 ///
-/// Candle has no type for four of them, which are held as the next wider one: `BOOL` as `U8`, `I8` as `I16`, `U16` as
-/// `U32`, and `U64` as `I64` (where it fits).
+/// Candle has no type for four of them, which are held as the next wider one: `bool` as `u8`, `i8` as `i16`, `u16` as
+/// `u32`, and `u64` as `i64` (where it fits).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ElementType {
     /// One byte, 0 or 1.
@@ -33,7 +33,6 @@ pub enum ElementType {
     /// Signed, 64 bits.
     I64,
     /// Floating point of 8 bits with 4 bits of exponent.
-    #[serde(rename = "F8_E4M3")]
     F8E4M3,
     /// IEEE half precision.
     F16,
@@ -135,20 +134,20 @@ impl ElementType {
 impl fmt::Display for ElementType {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Bool => "BOOL",
-            Self::U8 => "U8",
-            Self::I8 => "I8",
-            Self::U16 => "U16",
-            Self::I16 => "I16",
-            Self::U32 => "U32",
-            Self::I32 => "I32",
-            Self::U64 => "U64",
-            Self::I64 => "I64",
-            Self::F8E4M3 => "F8_E4M3",
-            Self::F16 => "F16",
-            Self::BF16 => "BF16",
-            Self::F32 => "F32",
-            Self::F64 => "F64",
+            Self::Bool => "bool",
+            Self::U8 => "u8",
+            Self::I8 => "i8",
+            Self::U16 => "u16",
+            Self::I16 => "i16",
+            Self::U32 => "u32",
+            Self::I32 => "i32",
+            Self::U64 => "u64",
+            Self::I64 => "i64",
+            Self::F8E4M3 => "f8e4m3",
+            Self::F16 => "f16",
+            Self::BF16 => "bf16",
+            Self::F32 => "f32",
+            Self::F64 => "f64",
         })
     }
 }

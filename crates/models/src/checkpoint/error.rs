@@ -101,7 +101,7 @@ pub enum CheckpointError {
     /// A tensor is stored in a way that is not read.
     #[error(
         "tensor `{name}` of `{}` cannot be used: found {found}, expected a dense tensor of floating-point numbers \
-         (F16, BF16, F32 or F64) or integers; convert it before saving",
+         (f16, bf16, f32 or f64) or integers; convert it before saving",
         .path.display()
     )]
     Unsupported {
@@ -117,13 +117,30 @@ pub enum CheckpointError {
     Mismatch {
         /// The file.
         path: PathBuf,
-        /// What the model wants and the checkpoint lacks.
-        missing: Vec<String>,
-        /// What the checkpoint has and the model does not know.
-        extra: Vec<String>,
+        /// What the model wants and the checkpoint lacks, with the shapes wanted.
+        missing: Vec<(String, Vec<usize>)>,
+        /// What the checkpoint has and the model does not know, with the shapes found.
+        extra: Vec<(String, Vec<usize>)>,
         /// What both have, in different shapes.
         mismatched: Vec<ShapeMismatch>,
     },
+    /// A second copy of a tensor differs from the first, where the model has one for both.
+    #[error(
+        "`{}` does not fit the model: `{name}` differs from `{original}`, expected equal numbers since the model ties \
+         the two; take a model whose weights are not tied",
+        .path.display()
+    )]
+    TiedDiffer {
+        /// The file.
+        path: PathBuf,
+        /// The copy.
+        name: String,
+        /// What it should be equal to.
+        original: String,
+    },
+    /// The architecture cannot take examples of the data's shape.
+    #[error(transparent)]
+    Architecture(#[from] crate::architecture::ArchitectureError),
     /// A tensor asked for by name is not there.
     #[error("`{}` has no tensor `{name}`; the nearest name is `{nearest}`", .path.display())]
     NoSuchTensor {
@@ -147,7 +164,7 @@ pub enum CheckpointError {
         entry: NonFiniteEntry,
     },
     /// The operating system refused to read the file.
-    #[error("cannot read `{}`; check its permissions and the disk", .path.display())]
+    #[error("cannot read `{}` ({source}); check its permissions and the disk", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -155,7 +172,10 @@ pub enum CheckpointError {
         source: io::Error,
     },
     /// The file could not be written.
-    #[error("cannot write `{}`; check that its folder exists, may be written to and has space", .path.display())]
+    #[error(
+        "cannot write `{}` ({source}); check that its folder exists, may be written to and has space",
+        .path.display()
+    )]
     CannotWrite {
         /// The file.
         path: PathBuf,
@@ -163,7 +183,7 @@ pub enum CheckpointError {
         source: io::Error,
     },
     /// Candle refused an operation on a tensor.
-    #[error("candle refused an operation on a checkpoint's tensor")]
+    #[error("candle refused an operation on a checkpoint's tensor: {0}")]
     Tensor(#[from] candle_core::Error),
 }
 
@@ -180,16 +200,16 @@ pub struct ShapeMismatch {
 
 fn mismatch_message(
     path: &std::path::Path,
-    missing: &[String],
-    extra: &[String],
+    missing: &[(String, Vec<usize>)],
+    extra: &[(String, Vec<usize>)],
     mismatched: &[ShapeMismatch],
 ) -> String {
     let mut parts = Vec::new();
     if !missing.is_empty() {
-        parts.push(format!("the file lacks {} ({})", count(missing.len()), listed(missing)));
+        parts.push(format!("the file lacks {} ({})", count(missing.len()), shaped(missing)));
     }
     if !extra.is_empty() {
-        parts.push(format!("the model does not know {} ({})", count(extra.len()), listed(extra)));
+        parts.push(format!("the model does not know {} ({})", count(extra.len()), shaped(extra)));
     }
     if !mismatched.is_empty() {
         let described: Vec<String> = mismatched
@@ -212,6 +232,11 @@ fn count(tensors: usize) -> String {
 fn listed(names: &[String]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     shortened(&quoted, ", ")
+}
+
+fn shaped(tensors: &[(String, Vec<usize>)]) -> String {
+    let described: Vec<String> = tensors.iter().map(|(name, shape)| format!("`{name}` {shape:?}")).collect();
+    shortened(&described, ", ")
 }
 
 fn shortened(items: &[String], separator: &str) -> String {

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 use serde::Serialize;
 
-use super::{Checkpoint, CheckpointError};
+use super::{Checkpoint, CheckpointError, Result};
 
 /// An entry that is not a finite number.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,7 +21,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Candle's error when it cannot convert a tensor to double precision.
-    pub fn non_finite(&self) -> Result<Option<NonFiniteEntry>, CheckpointError> {
+    pub fn non_finite(&self) -> Result<Option<NonFiniteEntry>> {
         for (name, tensor) in &self.tensors {
             if tensor.dtype().is_int() {
                 continue;
@@ -42,7 +42,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`CheckpointError::NonFinite`] with the first such entry; candle's error when it cannot convert a tensor.
-    pub fn refuse_non_finite(&self) -> Result<(), CheckpointError> {
+    pub fn require_finite(&self) -> Result<()> {
         match self.non_finite()? {
             None => Ok(()),
             Some(entry) => Err(CheckpointError::NonFinite { path: self.source.clone(), entry }),
@@ -51,7 +51,7 @@ impl Checkpoint {
 }
 
 /// All entries in double precision, last dimension fastest.
-pub(super) fn entries(tensor: &Tensor) -> Result<Vec<f64>, CheckpointError> {
+pub(super) fn entries(tensor: &Tensor) -> Result<Vec<f64>> {
     Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
 }
 

@@ -65,7 +65,7 @@ fn header(
     let mut end = 0;
     for (name, tensor) in ordered {
         let unsupported =
-            |found: String| CheckpointError::Unsupported { path: path.into(), name: name.to_string(), found };
+            |found: String| CheckpointError::Unsupported { path: path.into(), name: (*name).clone(), found };
         if name.as_str() == METADATA {
             return Err(unsupported("a name that safetensors reserves".into()));
         }

@@ -1,0 +1,112 @@
+//! Matrix products on strided views, through the `gemm` crate.
+
+use gemm::Parallelism;
+use rayon::prelude::*;
+
+use super::Real;
+
+/// A matrix inside a slice; its number of rows and columns comes with the product.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Matrix<'a, T> {
+    /// The entries, from the first one on.
+    pub(crate) data: &'a [T],
+    /// Distance between neighbouring rows.
+    pub(crate) row_stride: usize,
+    /// Distance between neighbouring columns.
+    pub(crate) column_stride: usize,
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// A row-major matrix with this many columns.
+    pub(crate) fn rows_of(data: &'a [T], columns: usize) -> Self {
+        Self { data, row_stride: columns, column_stride: 1 }
+    }
+
+    /// The same entries with rows and columns exchanged.
+    pub(crate) fn transposed(self) -> Self {
+        Self { data: self.data, row_stride: self.column_stride, column_stride: self.row_stride }
+    }
+
+    fn from_row(self, row: usize) -> Self {
+        Self { data: &self.data[row * self.row_stride..], ..self }
+    }
+
+    fn reaches(self, rows: usize, columns: usize) -> usize {
+        (rows - 1) * self.row_stride + (columns - 1) * self.column_stride + 1
+    }
+}
+
+/// Products with fewer multiply-adds stay on one thread.
+const PARALLEL: usize = 1 << 22;
+/// Rows that one task works on: enough that packing the right side again does not show.
+const ROWS: usize = 128;
+
+/// out = lhs rhs, or out += lhs rhs: out [m, n] row-major, lhs [m, k], rhs [k, n].
+pub(crate) fn multiply_add<T: Real>(
+    out: &mut [T],
+    m: usize,
+    n: usize,
+    k: usize,
+    lhs: Matrix<'_, T>,
+    rhs: Matrix<'_, T>,
+    accumulate: bool,
+) {
+    if m * n * k < PARALLEL || m < 2 * ROWS {
+        return multiply_add_strided(out, n, m, n, k, lhs, rhs, accumulate);
+    }
+    out[..m * n].par_chunks_mut(ROWS * n).enumerate().for_each(|(i, out)| {
+        multiply_add_strided(out, n, out.len() / n, n, k, lhs.from_row(i * ROWS), rhs, accumulate);
+    });
+}
+
+/// The same on one thread, with `out_stride` entries from one row of the result to the next.
+#[expect(clippy::too_many_arguments, reason = "the shape of a matrix product")]
+pub(crate) fn multiply_add_strided<T: Real>(
+    out: &mut [T],
+    out_stride: usize,
+    m: usize,
+    n: usize,
+    k: usize,
+    lhs: Matrix<'_, T>,
+    rhs: Matrix<'_, T>,
+    accumulate: bool,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    if k == 0 {
+        if !accumulate {
+            out.chunks_mut(out_stride).take(m).for_each(|row| row[..n].fill(T::zero()));
+        }
+        return;
+    }
+    assert!(out_stride >= n && out.len() >= (m - 1) * out_stride + n, "the result does not fit its slice");
+    assert!(
+        lhs.data.len() >= lhs.reaches(m, k) && rhs.data.len() >= rhs.reaches(k, n),
+        "a factor leaves its slice"
+    );
+    // SAFETY: the assertions above show that every entry addressed lies in its slice, and rows of `out` do not overlap.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            out_stride as isize,
+            accumulate,
+            lhs.data.as_ptr(),
+            lhs.column_stride as isize,
+            lhs.row_stride as isize,
+            rhs.data.as_ptr(),
+            rhs.column_stride as isize,
+            rhs.row_stride as isize,
+            T::one(),
+            T::one(),
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}

@@ -1,0 +1,343 @@
+//! The point of linearization: one forward and one backward pass, keeping what products need.
+
+use candle_core::{DType, Device, Tensor};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::graph::{Graph, Id, Kind, Node};
+use crate::pointwise::{add, map, sum_of_products};
+use crate::{Error, Result};
+
+/// A graph at one point, for one batch: loss, outputs and gradient, ready for any number of products.
+#[derive(Debug)]
+pub struct Linearized {
+    pub(crate) graph: Arc<Graph>,
+    pub(crate) kept: Vec<Kept>,
+    /// Converts seeds to the run's numbers.
+    pub(crate) dtype: DType,
+    loss: f64,
+    gradient: Vec<Tensor>,
+}
+
+/// What a product needs of one node.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Kept {
+    /// The value, where a bilinear node needs it.
+    pub(crate) value: Option<Tensor>,
+    /// dL/d(value), where second-order terms need it.
+    pub(crate) cotangent: Option<Tensor>,
+    /// Indices chosen by a linear node.
+    pub(crate) fixed: Option<Tensor>,
+    /// f'(x) of an elementwise node.
+    pub(crate) slope: Option<Tensor>,
+    /// f''(x) of a curved elementwise node until the backward pass, then f''(x) dL/dy.
+    pub(crate) bend: Option<Tensor>,
+    /// x of a curved elementwise node, for third derivatives.
+    pub(crate) point: Option<Tensor>,
+}
+
+impl Graph {
+    /// Value of the loss alone, at the price of a forward pass and little memory.
+    ///
+    /// Arguments as for [`linearize`](Self::linearize).
+    pub fn evaluate(
+        &self,
+        parameters: &[Tensor],
+        constants: &BTreeMap<String, Tensor>,
+        inputs: &[Tensor],
+    ) -> Result<Evaluated> {
+        let mut forward = Forward::start(self, parameters, constants, inputs)?;
+        for id in 0..self.nodes.len() {
+            forward.step(self, id, 0)?;
+        }
+        forward.evaluated(self)
+    }
+
+    /// Evaluates the loss and its gradient, and keeps what products need.
+    ///
+    /// `parameters` are the trainable tensors in the graph's order (see [`Graph::parameter_names`]), all of one float
+    /// type, which is the type of the whole computation; `constants` are the other named tensors; `inputs` the batch.
+    pub fn linearize(
+        self: &Arc<Self>,
+        parameters: &[Tensor],
+        constants: &BTreeMap<String, Tensor>,
+        inputs: &[Tensor],
+    ) -> Result<Linearized> {
+        self.linearize_to(2, parameters, constants, inputs)
+    }
+
+    /// As [`linearize`](Self::linearize), keeping what derivatives up to `order` (2 or 3) need: third-order products
+    /// need the arguments of curved functions too.
+    pub fn linearize_to(
+        self: &Arc<Self>,
+        order: usize,
+        parameters: &[Tensor],
+        constants: &BTreeMap<String, Tensor>,
+        inputs: &[Tensor],
+    ) -> Result<Linearized> {
+        let mut forward = Forward::start(self, parameters, constants, inputs)?;
+        for id in 0..self.nodes.len() {
+            forward.step(self, id, order)?;
+        }
+        let loss = forward.evaluated(self)?.loss;
+        let mut linearized = Linearized {
+            graph: self.clone(),
+            dtype: forward.dtype,
+            kept: forward.kept,
+            loss,
+            gradient: vec![],
+        };
+        linearized.gradient = linearized.backward()?;
+        Ok(linearized)
+    }
+}
+
+/// Loss and outputs without derivatives.
+#[derive(Debug, Clone)]
+pub struct Evaluated {
+    /// The loss.
+    pub loss: f64,
+    /// The model's outputs.
+    pub outputs: Tensor,
+}
+
+/// The forward pass in progress.
+struct Forward<'a> {
+    values: Vec<Option<Tensor>>,
+    kept: Vec<Kept>,
+    dtype: DType,
+    device: Device,
+    parameters: BTreeMap<&'a str, &'a Tensor>,
+    constants: &'a BTreeMap<String, Tensor>,
+    inputs: &'a [Tensor],
+}
+
+impl<'a> Forward<'a> {
+    fn start(
+        graph: &'a Graph,
+        parameters: &'a [Tensor],
+        constants: &'a BTreeMap<String, Tensor>,
+        inputs: &'a [Tensor],
+    ) -> Result<Self> {
+        let first = parameters.first().ok_or_else(|| {
+            Error::Unavailable("no parameter is trainable: there is nothing to differentiate".into())
+        })?;
+        if parameters.len() != graph.parameters.len() || inputs.len() != graph.inputs {
+            return Err(Error::Unavailable(format!(
+                "the graph has {} parameters and {} inputs, but {} and {} tensors were given",
+                graph.parameters.len(),
+                graph.inputs,
+                parameters.len(),
+                inputs.len()
+            )));
+        }
+        Ok(Self {
+            values: vec![None; graph.nodes.len()],
+            kept: vec![Kept::default(); graph.nodes.len()],
+            dtype: first.dtype(),
+            device: first.device().clone(),
+            parameters: graph.parameter_names().zip(parameters).collect(),
+            constants,
+            inputs,
+        })
+    }
+
+    fn argument(&self, id: Id) -> Result<&Tensor> {
+        self.values[id].as_ref().ok_or_else(|| Error::Unavailable(format!("node {id} has lost its value")))
+    }
+
+    fn step(&mut self, graph: &Graph, id: Id, order: usize) -> Result<()> {
+        let node = &graph.nodes[id];
+        let value = match &node.kind {
+            Kind::Named(name) => self.named(name, node)?,
+            Kind::Input(position) => self.input(*position, node)?,
+            Kind::Constant(tensor) => self.convert(tensor)?,
+            Kind::Linear(rule, arguments) => {
+                let values = arguments.iter().map(|&a| self.argument(a)).collect::<Result<Vec<_>>>()?;
+                let fixed = rule.fix(&values)?;
+                let values: Vec<_> = values.into_iter().map(Some).collect();
+                let value = rule.apply(&values, fixed.as_ref())?;
+                if node.active {
+                    self.kept[id].fixed = fixed;
+                }
+                value
+            }
+            Kind::Bilinear(rule, a, b) => rule.apply(&[(self.argument(*a)?, self.argument(*b)?)])?,
+            Kind::Elementwise(rule, x) => {
+                let x = self.argument(*x)?.contiguous()?;
+                if order > 0 && node.active {
+                    self.kept[id].slope = Some(map(rule.as_ref(), 1, &x)?);
+                    if rule.is_curved() {
+                        self.kept[id].bend = Some(map(rule.as_ref(), 2, &x)?);
+                        self.kept[id].point = (order > 2).then(|| x.clone());
+                    }
+                }
+                map(rule.as_ref(), 0, &x)?
+            }
+            Kind::Frozen(rule, arguments) => {
+                let values = arguments.iter().map(|&a| self.argument(a)).collect::<Result<Vec<_>>>()?;
+                rule.value(&values)?
+            }
+        };
+        debug_assert_eq!(value.dims(), node.shape, "{:?}", node.kind);
+        self.values[id] = Some(value);
+        let mut finished = node.kind.arguments();
+        finished.push(id);
+        for a in finished {
+            if graph.nodes[a].last_reader == id && a != graph.loss && a != graph.outputs {
+                let value = self.values[a].take();
+                if order > 0 && graph.nodes[a].keeps_value {
+                    self.kept[a].value = value;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluated(&mut self, graph: &Graph) -> Result<Evaluated> {
+        let outputs = self.argument(graph.outputs)?.clone();
+        let loss = self.argument(graph.loss)?.clone();
+        self.kept[graph.outputs].value = Some(outputs.clone());
+        self.kept[graph.loss].value = Some(loss.clone());
+        let loss = loss.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?[0];
+        Ok(Evaluated { loss, outputs })
+    }
+
+    fn named(&self, name: &str, node: &Node) -> Result<Tensor> {
+        let tensor = match self.parameters.get(name) {
+            Some(tensor) => (*tensor).clone(),
+            None => match self.constants.get(name) {
+                Some(tensor) => self.convert(tensor)?,
+                None => return Err(Error::Missing { name: name.into(), shape: node.shape.clone() }),
+            },
+        };
+        Self::fits(name, &tensor, node)?;
+        Ok(tensor)
+    }
+
+    fn input(&self, position: usize, node: &Node) -> Result<Tensor> {
+        let tensor = &self.inputs[position];
+        Self::fits(&format!("input {position}"), tensor, node)?;
+        self.convert(tensor)
+    }
+
+    fn convert(&self, tensor: &Tensor) -> Result<Tensor> {
+        let tensor = if tensor.dtype().is_float() { tensor.to_dtype(self.dtype)? } else { tensor.clone() };
+        Ok(tensor.to_device(&self.device)?.contiguous()?)
+    }
+
+    fn fits(name: &str, tensor: &Tensor, node: &Node) -> Result<()> {
+        if tensor.dims() == node.shape {
+            return Ok(());
+        }
+        Err(Error::Mismatch {
+            name: name.into(),
+            found: tensor.dims().to_vec(),
+            expected: node.shape.clone(),
+        })
+    }
+}
+
+impl Linearized {
+    /// The loss on this batch.
+    pub fn loss(&self) -> f64 {
+        self.loss
+    }
+
+    /// The gradient, one tensor per trainable parameter, in the graph's order.
+    pub fn gradient(&self) -> &[Tensor] {
+        &self.gradient
+    }
+
+    /// The model's outputs.
+    pub fn outputs(&self) -> Result<&Tensor> {
+        self.kept[self.graph.outputs]
+            .value
+            .as_ref()
+            .ok_or_else(|| Error::Unavailable("the outputs were not kept".into()))
+    }
+
+    /// The graph this is a linearization of.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Bytes held for products, without the parameters themselves.
+    pub fn bytes(&self) -> usize {
+        let size = |t: &Option<Tensor>| t.as_ref().map_or(0, |t| t.elem_count() * t.dtype().size_in_bytes());
+        self.kept
+            .iter()
+            .zip(&self.graph.nodes)
+            .filter(|(_, node)| !matches!(node.kind, Kind::Named(_)))
+            .flat_map(|(k, _)| [&k.value, &k.cotangent, &k.fixed, &k.slope, &k.bend, &k.point])
+            .map(size)
+            .sum()
+    }
+
+    /// The value of a node that products need.
+    pub(crate) fn value(&self, id: Id) -> Result<&Tensor> {
+        self.kept[id]
+            .value
+            .as_ref()
+            .ok_or_else(|| Error::Unavailable(format!("the value of node {id} was not kept")))
+    }
+
+    /// The reverse pass: the gradient, and the cotangents that second-order terms need.
+    fn backward(&mut self) -> Result<Vec<Tensor>> {
+        let graph = self.graph.clone();
+        let mut cotangents: Vec<Option<Tensor>> = vec![None; graph.nodes.len()];
+        if graph.nodes[graph.loss].active {
+            cotangents[graph.loss] = Some(self.value(graph.loss)?.ones_like()?);
+        }
+        for (id, node) in graph.nodes.iter().enumerate().rev() {
+            if matches!(node.kind, Kind::Named(_)) || !node.active {
+                continue;
+            }
+            let Some(g) = cotangents[id].take() else {
+                self.kept[id].bend = None;
+                continue;
+            };
+            let active = |a: Id| graph.nodes[a].active;
+            match &node.kind {
+                Kind::Linear(rule, arguments) => {
+                    for (k, &a) in arguments.iter().enumerate().filter(|(_, a)| active(**a)) {
+                        let part = rule.adjoint(k, &g, self.kept[id].fixed.as_ref())?;
+                        add(&mut cotangents[a], part)?;
+                    }
+                }
+                Kind::Bilinear(rule, a, b) => {
+                    if active(*a) {
+                        add(&mut cotangents[*a], rule.adjoint_left(&[(&g, self.value(*b)?)])?)?;
+                    }
+                    if active(*b) {
+                        add(&mut cotangents[*b], rule.adjoint_right(&[(&g, self.value(*a)?)])?)?;
+                    }
+                }
+                Kind::Elementwise(_, x) => {
+                    let kept = &mut self.kept[id];
+                    if let Some(slope) = &kept.slope {
+                        add(&mut cotangents[*x], sum_of_products(&[(slope, &g)])?)?;
+                    }
+                    if let Some(bend) = kept.bend.take() {
+                        kept.bend = Some(sum_of_products(&[(&bend, &g)])?);
+                    }
+                }
+                Kind::Named(_) | Kind::Input(_) | Kind::Constant(_) | Kind::Frozen(..) => {}
+            }
+            if node.keeps_cotangent {
+                self.kept[id].cotangent = Some(g);
+            }
+        }
+        let zeros = |shape: &[usize]| {
+            Tensor::zeros(shape, self.dtype, self.value(graph.loss)?.device()).map_err(Error::from)
+        };
+        graph
+            .parameters
+            .iter()
+            .map(|(_, id)| match cotangents[*id].take() {
+                Some(g) => Ok(g.contiguous()?),
+                None => zeros(&graph.nodes[*id].shape),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,18 @@
+//! The operations: one file a family, one rule each; methods of [`Value`](crate::Value) named as in candle.
+
+mod arithmetic;
+mod attention;
+mod broadcast;
+mod convolution;
+mod functions;
+mod layout;
+mod loss;
+mod matmul;
+mod normalisation;
+mod pooling;
+mod reduction;
+mod selection;
+mod softmax;
+
+pub use convolution::ConvolutionOptions;
+pub use pooling::PoolOptions;

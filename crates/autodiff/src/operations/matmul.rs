@@ -1,0 +1,155 @@
+//! Matrix products, batched and broadcast over leading axes.
+
+use candle_core::Tensor;
+
+use super::broadcast::common_shape;
+use crate::error::shape;
+use crate::host::{Host, for_real, tensor};
+use crate::kernels::matrix::{Matrix, multiply_add};
+use crate::rule::Bilinear;
+use crate::{Result, Value};
+
+/// c = a b over the last two axes: a [.., m, k], b [.., k, n].
+#[derive(Debug)]
+struct MatMul {
+    a: Vec<usize>,
+    b: Vec<usize>,
+    c: Vec<usize>,
+}
+
+/// A matrix operand that may have to be read transposed.
+#[derive(Clone, Copy)]
+struct Side<'a> {
+    tensor: &'a Tensor,
+    transposed: bool,
+}
+
+impl Bilinear for MatMul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+
+    fn apply(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+        self.sum(&self.c, pairs, |(a, b)| (plain(a), plain(b)))
+    }
+
+    fn adjoint_left(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+        self.sum(&self.a, pairs, |(g, b)| (plain(g), transposed(b)))
+    }
+
+    fn adjoint_right(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+        self.sum(&self.b, pairs, |(g, a)| (transposed(a), plain(g)))
+    }
+}
+
+fn plain(tensor: &Tensor) -> Side<'_> {
+    Side { tensor, transposed: false }
+}
+
+fn transposed(tensor: &Tensor) -> Side<'_> {
+    Side { tensor, transposed: true }
+}
+
+impl MatMul {
+    /// The sum of the products of all pairs, and over the batch axes along which the result was broadcast.
+    fn sum<'a>(
+        &self,
+        out_shape: &[usize],
+        pairs: &[(&'a Tensor, &'a Tensor)],
+        sides: impl Fn((&'a Tensor, &'a Tensor)) -> (Side<'a>, Side<'a>),
+    ) -> Result<Tensor> {
+        let batch = &self.c[..self.c.len() - 2];
+        let count = batch.iter().product::<usize>();
+        for_real!("matmul", pairs[0].0, T => {
+            let mut out = vec![<T as Default>::default(); out_shape.iter().product()];
+            let rank = out_shape.len();
+            let (rows, columns) = (out_shape[rank - 2], out_shape[rank - 1]);
+            let out_strides = contiguous_strides(out_shape);
+            for &pair in pairs {
+                let (left, right) = sides(pair);
+                let (l, r) = (Host::open("matmul", left.tensor)?, Host::open("matmul", right.tensor)?);
+                let (l_data, r_data) = (l.from_start::<T>()?, r.from_start::<T>()?);
+                for index in 0..count {
+                    let offset = |dims: &[usize], strides: &[usize]| batch_offset(batch, index, dims, strides);
+                    let lhs = view(&l_data[offset(left.tensor.dims(), l.strides())..], l.strides(), left.transposed);
+                    let rhs = view(&r_data[offset(right.tensor.dims(), r.strides())..], r.strides(), right.transposed);
+                    let inner = left.tensor.dims()[left.tensor.rank() - if left.transposed { 2 } else { 1 }];
+                    let start = offset(out_shape, &out_strides);
+                    multiply_add(&mut out[start..start + rows * columns], rows, columns, inner, lhs, rhs, true);
+                }
+            }
+            tensor(out, out_shape)
+        })
+    }
+}
+
+fn view<'a, T>(data: &'a [T], strides: &[usize], transposed: bool) -> Matrix<'a, T> {
+    let (row, column) = (strides[strides.len() - 2], strides[strides.len() - 1]);
+    let (row_stride, column_stride) = if transposed { (column, row) } else { (row, column) };
+    Matrix { data, row_stride, column_stride }
+}
+
+fn contiguous_strides(dims: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; dims.len()];
+    for i in (0..dims.len().saturating_sub(1)).rev() {
+        strides[i] = strides[i + 1] * dims[i + 1];
+    }
+    strides
+}
+
+/// Where the matrix of batch `index` starts in a tensor whose batch axes broadcast to `batch`.
+fn batch_offset(batch: &[usize], mut index: usize, dims: &[usize], strides: &[usize]) -> usize {
+    let own = dims.len() - 2;
+    let mut offset = 0;
+    for (i, &length) in batch.iter().enumerate().rev() {
+        let position = index % length;
+        index /= length;
+        // Axes align at the end; an axis that is missing or of length 1 is repeated.
+        if let Some(axis) = (i + own).checked_sub(batch.len())
+            && dims[axis] != 1
+        {
+            offset += position * strides[axis];
+        }
+    }
+    offset
+}
+
+impl Value {
+    /// Matrix product over the last two axes; leading axes broadcast.
+    pub fn matmul(&self, other: &Value) -> Result<Value> {
+        let (ra, rb) = (self.rank(), other.rank());
+        let mismatch =
+            || shape("matmul", format!("shapes {:?} and {:?} do not multiply", self.dims(), other.dims()));
+        if ra < 2 || rb < 2 || self.dims()[ra - 1] != other.dims()[rb - 2] {
+            return Err(mismatch());
+        }
+        let (m, k, n) = (self.dims()[ra - 2], self.dims()[ra - 1], other.dims()[rb - 1]);
+        if rb == 2 && ra > 2 {
+            // One large product instead of many small ones.
+            let rows = self.elem_count() / k;
+            let mut dims = self.dims().to_vec();
+            dims[ra - 1] = n;
+            return self.reshape(&[rows, k])?.matmul(other)?.reshape(&dims);
+        }
+        let mut c = common_shape("matmul", &self.dims()[..ra - 2], &other.dims()[..rb - 2])?;
+        c.extend([m, n]);
+        let rule = MatMul { a: self.dims().to_vec(), b: other.dims().to_vec(), c: c.clone() };
+        Ok(self.builder.bilinear(rule, self, other, &c))
+    }
+
+    /// x W' + b over the last axis: x [.., in], weight [out, in], bias [out] (PyTorch's layout).
+    pub fn linear(&self, weight: &Value, bias: Option<&Value>) -> Result<Value> {
+        if self.rank() == 0 || weight.rank() != 2 || self.dims()[self.rank() - 1] != weight.dims()[1] {
+            return Err(shape(
+                "linear",
+                format!("inputs of shape {:?} do not fit a weight of shape {:?}", self.dims(), weight.dims()),
+            ));
+        }
+        let product = if self.rank() == 1 {
+            self.unsqueeze(0)?.matmul(&weight.t()?)?.squeeze(0)?
+        } else {
+            self.matmul(&weight.t()?)?
+        };
+        bias.map_or_else(|| Ok(product.clone()), |b| product.add(b))
+    }
+}

@@ -1,0 +1,202 @@
+//! Maximum and average over windows: sliding ones of any kernel and stride, and adaptive ones.
+
+use candle_core::Tensor;
+
+use crate::error::shape;
+use crate::host::{Host, for_real, tensor};
+use crate::kernels::pooling::{self, Windows};
+use crate::rule::Linear;
+use crate::{Error, Result, Value};
+
+/// Windows along [height, width].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// Size of a window.
+    pub kernel: [usize; 2],
+    /// Distance between neighbouring windows.
+    pub stride: [usize; 2],
+    /// Border that windows may reach into, at most half a window.
+    pub padding: [usize; 2],
+    /// For averages: count the border as zeros (PyTorch's default) instead of leaving it out.
+    pub count_include_pad: bool,
+}
+
+impl PoolOptions {
+    /// Square windows side by side.
+    pub fn square(kernel: usize) -> Self {
+        Self { kernel: [kernel; 2], stride: [kernel; 2], padding: [0; 2], count_include_pad: true }
+    }
+}
+
+/// Where windows lie in a plane of an [n, c, h, w] tensor.
+#[derive(Debug)]
+struct Planes {
+    input: [usize; 4],
+    output: [usize; 4],
+    windows: Windows,
+}
+
+impl Planes {
+    fn new(
+        operation: &'static str,
+        x: &Value,
+        windows: impl FnOnce(usize, usize) -> Result<Windows>,
+    ) -> Result<Self> {
+        let &[n, c, h, w] = x.dims() else {
+            return Err(shape(
+                operation,
+                format!("expected [n, channels, height, width], found {:?}", x.dims()),
+            ));
+        };
+        let windows = windows(h, w)?;
+        Ok(Self { input: [n, c, h, w], output: [n, c, windows.rows.len(), windows.columns.len()], windows })
+    }
+
+    fn size(&self) -> [usize; 2] {
+        [self.input[2], self.input[3]]
+    }
+}
+
+/// The first maximum of every window, chosen at the point of linearization (PyTorch's choice at ties).
+#[derive(Debug)]
+struct Maximum(Planes);
+
+impl Linear for Maximum {
+    fn name(&self) -> &'static str {
+        "max_pool2d"
+    }
+
+    fn fix(&self, arguments: &[&Tensor]) -> Result<Option<Tensor>> {
+        let x = arguments[0].contiguous()?;
+        for_real!(self.name(), x, T => {
+            let host = Host::open(self.name(), &x)?;
+            let chosen = pooling::first_maximum(&self.0.windows, self.0.size(), host.slice::<T>()?);
+            tensor(chosen, &self.0.output).map(Some)
+        })
+    }
+
+    fn apply(&self, arguments: &[Option<&Tensor>], fixed: Option<&Tensor>) -> Result<Tensor> {
+        let x = given(arguments[0])?.contiguous()?;
+        let chosen = given(fixed)?;
+        for_real!(self.name(), x, T => {
+            let (host, chosen) = (Host::open(self.name(), &x)?, Host::open(self.name(), chosen)?);
+            let mut out = vec![<T as Default>::default(); self.0.output.iter().product()];
+            pooling::select(self.0.size(), host.slice::<T>()?, chosen.slice::<u32>()?, &mut out);
+            tensor(out, &self.0.output)
+        })
+    }
+
+    fn adjoint(&self, _: usize, g: &Tensor, fixed: Option<&Tensor>) -> Result<Tensor> {
+        let g = g.contiguous()?;
+        let chosen = given(fixed)?;
+        for_real!(self.name(), g, T => {
+            let (host, chosen) = (Host::open(self.name(), &g)?, Host::open(self.name(), chosen)?);
+            let mut out = vec![<T as Default>::default(); self.0.input.iter().product()];
+            pooling::scatter_add(self.0.size(), host.slice::<T>()?, chosen.slice::<u32>()?, &mut out);
+            tensor(out, &self.0.input)
+        })
+    }
+}
+
+/// The mean of every window.
+#[derive(Debug)]
+struct Average {
+    planes: Planes,
+    divisors: Vec<f64>,
+}
+
+impl Linear for Average {
+    fn name(&self) -> &'static str {
+        "avg_pool2d"
+    }
+
+    fn apply(&self, arguments: &[Option<&Tensor>], _: Option<&Tensor>) -> Result<Tensor> {
+        let x = given(arguments[0])?.contiguous()?;
+        let p = &self.planes;
+        for_real!(self.name(), x, T => {
+            let host = Host::open(self.name(), &x)?;
+            let mut out = vec![<T as Default>::default(); p.output.iter().product()];
+            pooling::average(&p.windows, p.size(), &self.divisors, host.slice::<T>()?, &mut out);
+            tensor(out, &p.output)
+        })
+    }
+
+    fn adjoint(&self, _: usize, g: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {
+        let g = g.contiguous()?;
+        let p = &self.planes;
+        for_real!(self.name(), g, T => {
+            let host = Host::open(self.name(), &g)?;
+            let mut out = vec![<T as Default>::default(); p.input.iter().product()];
+            pooling::average_adjoint(&p.windows, p.size(), &self.divisors, host.slice::<T>()?, &mut out);
+            tensor(out, &p.input)
+        })
+    }
+}
+
+fn given(x: Option<&Tensor>) -> Result<&Tensor> {
+    x.ok_or_else(|| Error::Unavailable("a pooling operation was applied without its argument".into()))
+}
+
+impl Value {
+    /// Maximum over windows of [n, c, h, w].
+    pub fn max_pool2d(&self, options: PoolOptions) -> Result<Value> {
+        let planes = Planes::new("max_pool2d", self, |h, w| sliding("max_pool2d", [h, w], options))?;
+        Ok(self.chosen(planes))
+    }
+
+    /// Maximum over out[0] x out[1] windows that cover the plane (PyTorch's partition).
+    pub fn adaptive_max_pool2d(&self, out: [usize; 2]) -> Result<Value> {
+        let planes = Planes::new("adaptive_max_pool2d", self, |h, w| Ok(adaptive([h, w], out)))?;
+        Ok(self.chosen(planes))
+    }
+
+    /// Mean over windows of [n, c, h, w].
+    pub fn avg_pool2d(&self, options: PoolOptions) -> Result<Value> {
+        let planes = Planes::new("avg_pool2d", self, |h, w| sliding("avg_pool2d", [h, w], options))?;
+        Ok(self.averaged(planes, options.count_include_pad.then_some(options.kernel)))
+    }
+
+    /// Mean over out[0] x out[1] windows that cover the plane (PyTorch's partition).
+    pub fn adaptive_avg_pool2d(&self, out: [usize; 2]) -> Result<Value> {
+        let planes = Planes::new("adaptive_avg_pool2d", self, |h, w| Ok(adaptive([h, w], out)))?;
+        Ok(self.averaged(planes, None))
+    }
+
+    fn chosen(&self, planes: Planes) -> Value {
+        let out = planes.output;
+        self.builder.linear(Maximum(planes), &[self], &out)
+    }
+
+    /// `full`: divide by this kernel's area, border included, instead of by the number of entries.
+    fn averaged(&self, planes: Planes, full: Option<[usize; 2]>) -> Value {
+        let windows = &planes.windows;
+        let divisors = windows
+            .rows
+            .iter()
+            .flat_map(|r| {
+                windows.columns.iter().map(move |c| full.map_or((r.1 - r.0) * (c.1 - c.0), |k| k[0] * k[1]))
+            })
+            .map(|area| area as f64)
+            .collect();
+        let out = planes.output;
+        self.builder.linear(Average { planes, divisors }, &[self], &out)
+    }
+}
+
+fn sliding(operation: &'static str, size: [usize; 2], options: PoolOptions) -> Result<Windows> {
+    let axis = |i: usize| -> Result<Vec<(usize, usize)>> {
+        let (n, k, s, p) = (size[i], options.kernel[i], options.stride[i], options.padding[i]);
+        if k == 0 || s == 0 || 2 * p > k || k > n + 2 * p {
+            let problem = format!("windows of {k} every {s} with border {p} do not fit {n} entries");
+            return Err(shape(operation, problem));
+        }
+        let count = (n + 2 * p - k) / s + 1;
+        Ok((0..count).map(|o| ((o * s).saturating_sub(p), (o * s + k - p).min(n))).collect())
+    };
+    Ok(Windows { rows: axis(0)?, columns: axis(1)? })
+}
+
+fn adaptive(size: [usize; 2], out: [usize; 2]) -> Windows {
+    let axis = |n: usize, m: usize| (0..m).map(|o| (o * n / m, ((o + 1) * n).div_ceil(m))).collect();
+    Windows { rows: axis(size[0], out[0]), columns: axis(size[1], out[1]) }
+}

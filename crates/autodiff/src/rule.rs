@@ -1,0 +1,94 @@
+//! The three kinds of operation, and the one rule each must supply.
+//!
+//! Everything the engine derives (gradient, Jv, J'u, Hessian, Gauss-Newton and third-order products) follows from these
+//! rules; see `engine.rs` for how.
+
+use candle_core::Tensor;
+use std::fmt::Debug;
+
+use crate::Result;
+
+/// An operation that is linear in all its differentiable arguments together: y = sum_k A_k x_k.
+///
+/// Integer arguments (indices) and data-dependent choices (which entry is a window's maximum) are *fixed* at the point
+/// of linearization: [`fix`](Linear::fix) extracts them once, and every later product uses the same choice.
+pub trait Linear: Debug + Send + Sync {
+    /// Name for messages.
+    fn name(&self) -> &'static str;
+
+    /// What the operation needs to remember of its arguments at the point of linearization (indices), if anything.
+    fn fix(&self, _arguments: &[&Tensor]) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
+    /// y = sum_k A_k x_k, where an absent argument counts as zero (at least one is present).
+    fn apply(&self, arguments: &[Option<&Tensor>], fixed: Option<&Tensor>) -> Result<Tensor>;
+
+    /// A_k' g for the argument `k`.
+    fn adjoint(&self, argument: usize, cotangent: &Tensor, fixed: Option<&Tensor>) -> Result<Tensor>;
+}
+
+/// An operation B(a, b) that is linear in each of its two arguments.
+///
+/// All three methods sum over several pairs, because second-order terms come in pairs (B(a', b) + B(a, b')) and a kernel
+/// that accumulates into one destination saves a pass over memory.
+pub trait Bilinear: Debug + Send + Sync {
+    /// Name for messages.
+    fn name(&self) -> &'static str;
+
+    /// sum_i B(a_i, b_i) over the pairs (a_i, b_i); there is at least one.
+    fn apply(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor>;
+
+    /// sum_i of the adjoint in the first argument, over the pairs (g_i, b_i).
+    fn adjoint_left(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor>;
+
+    /// sum_i of the adjoint in the second argument, over the pairs (g_i, a_i).
+    fn adjoint_right(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor>;
+}
+
+/// A function of one real variable, applied to every entry.
+///
+/// One scalar rule serves every precision: `f32` entries are widened, so derivatives carry no rounding of their own.
+pub trait Elementwise: Debug + Send + Sync {
+    /// Name for messages.
+    fn name(&self) -> &'static str;
+
+    /// The derivative of the given order (0 is the function itself, 3 the highest asked for) at `x`.
+    fn derivative(&self, order: usize, x: f64) -> f64;
+
+    /// Whether f'' is not zero almost everywhere. Piecewise linear functions need no second-order terms.
+    fn is_curved(&self) -> bool {
+        true
+    }
+
+    /// `out[i] = f^(order)(x[i])` in single precision.
+    fn map_f32(&self, order: usize, x: &[f32], out: &mut [f32]) {
+        let widen = |f: &dyn Fn(f64) -> f64, x: f32| f(f64::from(x)) as f32;
+        // One loop per order, so that the compiler specialises each.
+        match order {
+            0 => x.iter().zip(out).for_each(|(x, y)| *y = widen(&|x| self.derivative(0, x), *x)),
+            1 => x.iter().zip(out).for_each(|(x, y)| *y = widen(&|x| self.derivative(1, x), *x)),
+            2 => x.iter().zip(out).for_each(|(x, y)| *y = widen(&|x| self.derivative(2, x), *x)),
+            _ => x.iter().zip(out).for_each(|(x, y)| *y = widen(&|x| self.derivative(3, x), *x)),
+        }
+    }
+
+    /// `out[i] = f^(order)(x[i])` in double precision.
+    fn map_f64(&self, order: usize, x: &[f64], out: &mut [f64]) {
+        match order {
+            0 => x.iter().zip(out).for_each(|(x, y)| *y = self.derivative(0, *x)),
+            1 => x.iter().zip(out).for_each(|(x, y)| *y = self.derivative(1, *x)),
+            2 => x.iter().zip(out).for_each(|(x, y)| *y = self.derivative(2, *x)),
+            _ => x.iter().zip(out).for_each(|(x, y)| *y = self.derivative(3, *x)),
+        }
+    }
+}
+
+/// A function of the arguments whose derivative is taken to be zero: shifts that cancel, masks, detached statistics.
+pub trait Frozen: Debug + Send + Sync {
+    /// Name for messages.
+    fn name(&self) -> &'static str;
+
+    /// The value.
+    fn value(&self, arguments: &[&Tensor]) -> Result<Tensor>;
+}

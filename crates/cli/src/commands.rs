@@ -1,0 +1,9 @@
+//! One module a verb.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod eigenvalues;
+pub(crate) mod inspect;
+pub(crate) mod models;
+pub(crate) mod quickstart;
+mod vectors;

@@ -1,0 +1,217 @@
+//! `relief eigenvalues`: the extreme eigenvalues of a curvature matrix, certified.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use relief_hessian::{Curvature, Lanczos, LanczosState, Objective, Outcome, SymmetricOperator, Wanted};
+
+use super::vectors;
+use crate::arguments::{RunArguments, TaskArguments};
+use crate::envelope::{Envelope, Work};
+use crate::exit::{self, Failure};
+use crate::load::{self, Loaded};
+use crate::{interrupt, output, progress, report};
+
+/// Extreme eigenvalues of the Hessian (or Gauss-Newton matrix), with residuals and bounds
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  relief eigenvalues notebooks-data/digits-sgd.safetensors
+  relief eigenvalues net.safetensors --model mlp --data digits -k 3 --which both
+  relief eigenvalues mnist.pth --model mnist.toml --data mnist/ --normalize 0.1307,0.3081 --limit 200 --dtype f64
+  relief eigenvalues resnet.pth --model resnet18 --data cifar-10-batches-bin --limit 256 -k 1 --format json
+  relief eigenvalues net.safetensors --save-vectors top.safetensors; relief eigenvalues later.safetensors --warm-start top.safetensors")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    task: TaskArguments,
+
+    /// How many eigenvalues (of each end with --which both)
+    #[arg(short, value_name = "K", default_value_t = 5, help_heading = "Eigenvalues")]
+    k: usize,
+
+    /// Which end of the spectrum
+    #[arg(long, value_enum, default_value = "largest", help_heading = "Eigenvalues")]
+    which: Which,
+
+    /// The matrix: second derivatives of the loss, their Gauss-Newton part, or the difference
+    #[arg(long, value_enum, default_value = "hessian", help_heading = "Eigenvalues")]
+    operator: Operator,
+
+    /// Residual to reach, relative to the largest Ritz value [default: 1e-6, or what the products' rounding allows]
+    #[arg(long, value_name = "TOL", help_heading = "Eigenvalues")]
+    tol: Option<f64>,
+
+    /// Stop after this many matrix-vector products
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Eigenvalues")]
+    max_products: usize,
+
+    /// Write the eigenvectors, keyed by parameter name, one row per eigenvalue
+    #[arg(long, value_name = "FILE", help_heading = "Eigenvalues")]
+    save_vectors: Option<PathBuf>,
+
+    /// Start from vectors saved for a nearby checkpoint
+    #[arg(long, value_name = "FILE", conflicts_with = "resume", help_heading = "Eigenvalues")]
+    warm_start: Option<PathBuf>,
+
+    /// Go on from the state of an interrupted run with the same arguments
+    #[arg(long, value_name = "FILE", help_heading = "Eigenvalues")]
+    resume: Option<PathBuf>,
+
+    /// Where Ctrl-C saves the state to resume from
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "eigenvalues.state.safetensors",
+        help_heading = "Eigenvalues"
+    )]
+    state: PathBuf,
+
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Which {
+    Largest,
+    Smallest,
+    Both,
+    Magnitude,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Operator {
+    Hessian,
+    GaussNewton,
+    Residual,
+}
+
+impl Operator {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hessian => "hessian",
+            Self::GaussNewton => "gauss-newton",
+            Self::Residual => "residual",
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
+    load::prepare(&arguments.run)?;
+    if let Some(path) = &arguments.save_vectors {
+        output::check_writable(path)?;
+    }
+    if let Some(tol) = arguments.tol.filter(|tol| !(*tol > 0.0 && *tol < 1.0)) {
+        return Err(Failure::Usage(format!("--tol is {tol}: give a number between 0 and 1")));
+    }
+    let begun = Instant::now();
+    interrupt::install();
+    let mut bar = progress::Bar::new("eigenvalues");
+    bar.say("reading");
+    let loaded = load::load(&arguments.task, None)?;
+    let solver = arguments.solver(loaded.task.objective.parameters().len())?;
+    bar.say("linearizing");
+    let objective = &loaded.task.objective;
+    let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
+    let outcome = match arguments.operator {
+        Operator::Hessian => arguments.solve(&solver, &curvature.hessian(), &loaded, &mut bar)?,
+        Operator::GaussNewton => arguments.solve(&solver, &curvature.gauss_newton(), &loaded, &mut bar)?,
+        Operator::Residual => arguments.solve(&solver, &curvature.residual(), &loaded, &mut bar)?,
+    };
+    drop(bar);
+    let eigen = match outcome {
+        Outcome::Done(eigen) => eigen,
+        Outcome::Interrupted(state) => {
+            state.save(&arguments.state, &arguments.context(&loaded))?;
+            eprintln!(
+                "interrupted after {} products; go on with --resume {}",
+                state.products(),
+                arguments.state.display()
+            );
+            return Ok(exit::Outcome::Interrupted);
+        }
+    };
+    let work = Work {
+        products: eigen.products,
+        gradients: curvature.gradients(),
+        seconds: begun.elapsed().as_secs_f64(),
+    };
+    if let Some(path) = &arguments.save_vectors {
+        vectors::save(path, objective.parameters(), &eigen)?;
+    }
+    let converged = report::converged(&eigen);
+    let envelope = Envelope::new(
+        "relief/eigenvalues/1",
+        arguments.run.seed,
+        &loaded,
+        &curvature,
+        arguments.operator.name(),
+        (report::Pairs::new(eigen), work),
+    );
+    output::present(&arguments.run.print, &envelope, || report::human(&envelope))?;
+    Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
+}
+
+impl Arguments {
+    fn solver(&self, n: usize) -> Result<Lanczos, Failure> {
+        let k = self.k;
+        let total = if matches!(self.which, Which::Both) { 2 * k } else { k };
+        if k == 0 || total > n {
+            return Err(Failure::Usage(format!(
+                "-k {k} asks for {total} eigenvalues, but there are {n} parameters: ask for 1 to {}",
+                if total == k { n } else { n / 2 }
+            )));
+        }
+        let wanted = match self.which {
+            Which::Largest => Wanted::Largest { k },
+            Which::Smallest => Wanted::Smallest { k },
+            Which::Both => Wanted::Both { largest: k, smallest: k },
+            Which::Magnitude => Wanted::Magnitude { k },
+        };
+        Ok(Lanczos {
+            wanted,
+            tolerance: self.tol.unwrap_or(1e-6),
+            // A tolerance that was asked for is met or not; the default yields to the products' rounding, and says so.
+            accept_rounding: self.tol.is_none(),
+            max_products: self.max_products,
+            seed: self.run.seed,
+            ..Lanczos::default()
+        })
+    }
+
+    /// What a saved state must agree with, beside the solver's settings.
+    fn context(&self, loaded: &Loaded) -> String {
+        let task = &loaded.task;
+        format!(
+            "{} {} {} {:?} {} {:?} {} {} {} {:?} {}",
+            loaded.checkpoint_sha256,
+            loaded.model,
+            loaded.data.source,
+            loaded.data_sha256,
+            task.objective.examples(),
+            task.batch_norm,
+            task.batch_size,
+            task.loss,
+            loaded.dtype_name(),
+            self.task.params,
+            self.operator.name(),
+        )
+    }
+
+    fn solve(
+        &self,
+        solver: &Lanczos,
+        operator: &dyn SymmetricOperator,
+        loaded: &Loaded,
+        bar: &mut progress::Bar,
+    ) -> Result<Outcome, Failure> {
+        if let Some(path) = &self.resume {
+            let state = LanczosState::load(path, &self.context(loaded))?;
+            return Ok(solver.resume(operator, state, bar)?);
+        }
+        let start = match &self.warm_start {
+            Some(path) => Some(vectors::load(path, loaded.task.objective.parameters())?),
+            None => None,
+        };
+        Ok(solver.run(operator, start.as_deref(), bar)?)
+    }
+}

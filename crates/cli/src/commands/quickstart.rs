@@ -1,0 +1,124 @@
+//! `relief quickstart`: the whole way on what is embedded, with nothing downloaded.
+
+use std::time::Instant;
+
+use candle_core::DType;
+use clap::{Args, Parser};
+use relief_hessian::{Curvature, Lanczos, Objective, Outcome, Wanted};
+use relief_models::checkpoint::Checkpoint;
+use serde::Serialize;
+
+use crate::arguments::{RunArguments, TaskArguments};
+use crate::envelope::{Envelope, Work};
+use crate::exit::{self, Failure};
+use crate::report::{self, Pairs};
+use crate::{interrupt, load, output, progress};
+
+/// See it work: two networks trained on the digits, one with SGD and one with SAM, and how sharp their minima are
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  relief quickstart
+  relief quickstart --format json -o quickstart.json")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+/// The two embedded checkpoints: how each was trained, the file it is committed as, and its bytes.
+const CHECKPOINTS: [(&str, &str, &[u8]); 2] = [
+    (
+        "SGD",
+        "notebooks-data/digits-sgd.safetensors",
+        include_bytes!("../../../../notebooks-data/digits-sgd.safetensors"),
+    ),
+    (
+        "SAM",
+        "notebooks-data/digits-sam.safetensors",
+        include_bytes!("../../../../notebooks-data/digits-sam.safetensors"),
+    ),
+];
+
+/// Arguments as a user would give them for one checkpoint.
+#[derive(Parser)]
+struct Task {
+    #[command(flatten)]
+    task: TaskArguments,
+}
+
+#[derive(Debug, Serialize)]
+struct Networks {
+    schema: &'static str,
+    networks: Vec<Envelope<Pairs>>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
+    load::prepare(&arguments.run)?;
+    interrupt::install();
+    let mut networks = vec![];
+    for (_, path, bytes) in CHECKPOINTS {
+        match one(arguments, path, bytes)? {
+            Some(envelope) => networks.push(envelope),
+            None => return Ok(exit::Outcome::Interrupted),
+        }
+    }
+    let converged =
+        networks.iter().all(|n| n.result.pairs.iter().chain(&n.result.smallest).all(|p| p.converged));
+    let networks = Networks { schema: "relief/quickstart/1", networks };
+    output::present(&arguments.run.print, &networks, || human(&networks))?;
+    Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
+}
+
+fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<Envelope<Pairs>>, Failure> {
+    let begun = Instant::now();
+    let mut bar = progress::Bar::new(path);
+    let checkpoint = Checkpoint::from_bytes(path, bytes)?;
+    let task = Task::parse_from(["relief", path]).task;
+    let loaded = load::assemble(&task, Some(DType::F64), &checkpoint)?;
+    let objective = &loaded.task.objective;
+    let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
+    let wanted = Wanted::Both { largest: 5, smallest: 1 };
+    let solver = Lanczos { wanted, seed: arguments.run.seed, ..Lanczos::default() };
+    let eigen = match solver.run(&curvature.hessian(), None, &mut bar)? {
+        Outcome::Done(eigen) => eigen,
+        Outcome::Interrupted(_) => return Ok(None),
+    };
+    let (products, gradients) = (eigen.products, curvature.gradients());
+    let work = Work { products, gradients, seconds: begun.elapsed().as_secs_f64() };
+    let seed = arguments.run.seed;
+    Ok(Some(Envelope::new(
+        "relief/eigenvalues/1",
+        seed,
+        &loaded,
+        &curvature,
+        "hessian",
+        (Pairs::new(eigen), work),
+    )))
+}
+
+fn human(networks: &Networks) -> String {
+    let mut out = vec![
+        "Two networks with the same start and the same data (1,437 images of handwritten digits, built in); one was trained\nwith SGD, the other with sharpness-aware minimization. How curved is the loss where each of them stopped?".to_string(),
+    ];
+    for ((name, ..), network) in CHECKPOINTS.iter().zip(&networks.networks) {
+        out.extend([String::new(), format!("{name}: {}", report::head(network)), String::new()]);
+        out.extend([report::pairs(&network.result), report::work(network)]);
+    }
+    if let [sgd, sam] = networks.networks.as_slice()
+        && let (Some(a), Some(b)) = (sgd.result.pairs.first(), sam.result.pairs.first())
+    {
+        out.push(format!(
+            "\nThe largest eigenvalue with SGD is {:.1} times that with SAM.",
+            a.value / b.value
+        ));
+    }
+    out.push(
+        "\nEvery eigenvalue lies within its error bound of the number printed. Next:
+  relief eigenvalues notebooks-data/digits-sgd.safetensors -k 3 --which both --format json
+  relief inspect notebooks-data/digits-sgd.safetensors
+  relief check notebooks-data/digits-sgd.safetensors
+  relief models                         the architectures that your own checkpoint may have
+  relief eigenvalues --help             your checkpoint, your data"
+            .to_string(),
+    );
+    out.join("\n")
+}

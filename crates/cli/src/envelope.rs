@@ -1,0 +1,110 @@
+//! What every JSON result says about where it comes from.
+
+use relief_hessian::{Curvature, Objective};
+use relief_models::architecture::BatchNormMode;
+use serde::Serialize;
+
+use crate::load::Loaded;
+
+/// The envelope of a result: input, point and work.
+#[derive(Debug, Serialize)]
+pub(crate) struct Envelope<R> {
+    pub(crate) schema: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) seed: u64,
+    pub(crate) checkpoint: File,
+    pub(crate) model: String,
+    pub(crate) data: Data,
+    pub(crate) operator: String,
+    /// Number of parameters n in which the loss is differentiated.
+    pub(crate) parameters: usize,
+    pub(crate) dtype: &'static str,
+    pub(crate) batch_norm: Option<&'static str>,
+    pub(crate) batch_size: usize,
+    pub(crate) loss_function: String,
+    pub(crate) label_smoothing: f64,
+    pub(crate) weight_decay: f64,
+    pub(crate) loss: f64,
+    pub(crate) gradient_norm: f64,
+    pub(crate) accuracy: Option<f64>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) result: R,
+    pub(crate) work: Work,
+}
+
+/// A file and its hash.
+#[derive(Debug, Serialize)]
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) sha256: String,
+}
+
+/// The data set as it was used.
+#[derive(Debug, Serialize)]
+pub(crate) struct Data {
+    pub(crate) path: String,
+    pub(crate) examples: usize,
+    pub(crate) split: &'static str,
+    pub(crate) sha256: Option<String>,
+}
+
+/// What it cost.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Work {
+    /// Matrix-vector products over the whole data set.
+    pub(crate) products: usize,
+    /// Gradients over the whole data set.
+    pub(crate) gradients: usize,
+    pub(crate) seconds: f64,
+}
+
+impl<R> Envelope<R> {
+    pub(crate) fn new(
+        schema: &'static str,
+        seed: u64,
+        loaded: &Loaded,
+        curvature: &Curvature<'_>,
+        operator: &str,
+        (result, work): (R, Work),
+    ) -> Self {
+        let task = &loaded.task;
+        Self {
+            schema,
+            version: env!("CARGO_PKG_VERSION"),
+            seed,
+            checkpoint: File {
+                path: loaded.checkpoint_path.clone(),
+                sha256: loaded.checkpoint_sha256.clone(),
+            },
+            model: loaded.model.clone(),
+            data: Data {
+                path: loaded.data.source.clone(),
+                examples: task.objective.examples(),
+                split: loaded.split.name(),
+                sha256: loaded.data_sha256.clone(),
+            },
+            operator: operator.to_string(),
+            parameters: task.objective.parameters().len(),
+            dtype: loaded.dtype_name(),
+            batch_norm: task.batch_norm.map(mode_name),
+            batch_size: task.batch_size,
+            loss_function: task.loss.to_string(),
+            label_smoothing: loaded.label_smoothing,
+            weight_decay: task.objective.weight_decay(),
+            loss: curvature.loss(),
+            gradient_norm: curvature.gradient_norm(),
+            accuracy: loaded.accuracy,
+            notes: task.notes.clone(),
+            result,
+            work,
+        }
+    }
+}
+
+/// `eval` or `batch`.
+pub(crate) fn mode_name(mode: BatchNormMode) -> &'static str {
+    match mode {
+        BatchNormMode::Batch => "batch",
+        BatchNormMode::Eval => "eval",
+    }
+}

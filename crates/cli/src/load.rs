@@ -1,0 +1,149 @@
+//! From arguments to an objective: checkpoint, architecture, data.
+
+use candle_core::DType;
+use relief_hessian::Objective;
+use relief_models::architecture::Architecture;
+use relief_models::checkpoint::Checkpoint;
+use relief_models::data::{DataOptions, Dataset, Normalize, Split};
+use relief_models::loss::Loss;
+use relief_models::task::{Task, TaskOptions};
+
+use crate::arguments::{RunArguments, TaskArguments};
+use crate::exit::Failure;
+
+/// Metadata keys of a checkpoint that say what it is.
+pub(crate) const MODEL_KEY: &str = "model";
+/// See [`MODEL_KEY`].
+pub(crate) const DATA_KEY: &str = "data";
+
+/// Everything that a verb needs.
+pub(crate) struct Loaded {
+    pub(crate) task: Task,
+    pub(crate) model: String,
+    pub(crate) data: Dataset,
+    pub(crate) split: Split,
+    pub(crate) data_sha256: Option<String>,
+    pub(crate) checkpoint_path: String,
+    pub(crate) checkpoint_sha256: String,
+    pub(crate) label_smoothing: f64,
+    pub(crate) accuracy: Option<f64>,
+}
+
+impl Loaded {
+    /// `f32` or `f64`.
+    pub(crate) fn dtype_name(&self) -> &'static str {
+        match self.task.objective.parameters().dtype() {
+            DType::F64 => "f64",
+            _ => "f32",
+        }
+    }
+}
+
+/// Sets up threads and device as asked.
+pub(crate) fn prepare(run: &RunArguments) -> Result<(), Failure> {
+    if run.device != "cpu" {
+        return Err(Failure::Usage(format!(
+            "there is no device `{}` in this build: did you mean `cpu`?",
+            run.device
+        )));
+    }
+    if run.threads == Some(0) {
+        return Err(Failure::Usage("--threads is 0: give at least 1, or leave it out".into()));
+    }
+    if !run.memory.is_finite() || run.memory < 0.0 {
+        return Err(Failure::Usage(format!(
+            "--memory is {}: give a number of gigabytes not below 0",
+            run.memory
+        )));
+    }
+    if let Some(path) = &run.print.output {
+        crate::output::check_writable(path)?;
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(run.threads.unwrap_or(0));
+    // Set once per process: a second verb in one process keeps the first pool.
+    let _ = pool.build_global();
+    Ok(())
+}
+
+/// Bytes that `--memory` stands for.
+pub(crate) fn memory(run: &RunArguments) -> usize {
+    (run.memory * 1e9) as usize
+}
+
+/// Loads checkpoint and data, and puts them together; `dtype` overrides the checkpoint's.
+pub(crate) fn load(arguments: &TaskArguments, dtype: Option<DType>) -> Result<Loaded, Failure> {
+    assemble(arguments, dtype, &Checkpoint::load(&arguments.checkpoint)?)
+}
+
+/// As [`load`], for a checkpoint in memory.
+pub(crate) fn assemble(
+    arguments: &TaskArguments,
+    dtype: Option<DType>,
+    checkpoint: &Checkpoint,
+) -> Result<Loaded, Failure> {
+    checkpoint.require_finite()?;
+    let dtype = dtype.or(arguments.dtype.map(DType::from)).unwrap_or_else(|| checkpoint.dtype());
+    let architecture = architecture(arguments, checkpoint)?;
+    let data = data(arguments, checkpoint, dtype)?;
+    let tensors = checkpoint.fit_model(&architecture, data.example_shape())?;
+    let options = TaskOptions {
+        loss: arguments.loss.as_deref().map(str::parse::<Loss>).transpose()?,
+        smoothing: arguments.label_smoothing,
+        batch_norm: arguments.bn.into(),
+        statistics_per_batch: arguments.bn_per_batch,
+        batch_size: arguments.batch_size,
+        dtype,
+        parameters: arguments.params.clone(),
+        weight_decay: arguments.weight_decay,
+    };
+    let task = Task::new(&architecture, &tensors, &data, &options)?;
+    let accuracy = task.accuracy(task.objective.parameters())?;
+    Ok(Loaded {
+        model: architecture.to_string(),
+        split: arguments.split.into(),
+        data_sha256: data.fingerprint()?,
+        checkpoint_path: arguments.checkpoint.display().to_string(),
+        checkpoint_sha256: checkpoint.sha256().to_string(),
+        label_smoothing: arguments.label_smoothing,
+        accuracy,
+        task,
+        data,
+    })
+}
+
+fn architecture(arguments: &TaskArguments, checkpoint: &Checkpoint) -> Result<Architecture, Failure> {
+    let shapes = checkpoint.shapes();
+    let Some(spec) = arguments.model.as_ref().or_else(|| checkpoint.metadata.get(MODEL_KEY)) else {
+        let fitting: Vec<String> = Architecture::fits(&shapes).iter().map(ToString::to_string).collect();
+        let advice = if fitting.is_empty() {
+            "no built-in fits its tensors, so describe it in a model file and give --model FILE.toml"
+                .to_string()
+        } else {
+            format!("its tensors fit --model {}", fitting.join(" or --model "))
+        };
+        return Err(Failure::Usage(format!(
+            "the checkpoint `{}` does not say which model it is: {advice}",
+            arguments.checkpoint.display()
+        )));
+    };
+    let architecture = Architecture::parse(spec).map_err(|e| {
+        if spec.ends_with(".toml") { Failure::Input(e.to_string()) } else { Failure::Usage(e.to_string()) }
+    })?;
+    Ok(architecture.infer(&shapes)?)
+}
+
+fn data(arguments: &TaskArguments, checkpoint: &Checkpoint, dtype: DType) -> Result<Dataset, Failure> {
+    let Some(source) = arguments.data.as_ref().or_else(|| checkpoint.metadata.get(DATA_KEY)) else {
+        return Err(Failure::Usage(
+            "the data are not named: give --data with `digits`, a file or a folder (see `relief eigenvalues --help`)".into(),
+        ));
+    };
+    let options = DataOptions {
+        split: arguments.split.into(),
+        limit: arguments.limit,
+        normalize: arguments.normalize.as_deref().map(Normalize::parse).transpose()?,
+        context: arguments.context,
+        dtype,
+    };
+    Ok(Dataset::load(source, &options)?)
+}

@@ -1,0 +1,53 @@
+//! A bar on stderr that counts products; invisible where stderr is no terminal.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use relief_hessian::{Control, Observer, Progress};
+
+use crate::{interrupt, numbers};
+
+/// Shows a solver's progress and passes Ctrl-C on to it.
+pub(crate) struct Bar {
+    bar: ProgressBar,
+}
+
+impl Bar {
+    pub(crate) fn new(what: &str) -> Self {
+        let bar = ProgressBar::new_spinner().with_prefix(what.to_string());
+        let style = "{spinner} {prefix}  {pos} products  {elapsed} elapsed  {msg}";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self { bar }
+    }
+
+    /// What is being done before the first product.
+    pub(crate) fn say(&self, message: &str) {
+        self.bar.set_message(message.to_string());
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Observer for Bar {
+    fn product(&mut self, progress: &Progress) -> Control {
+        self.bar.set_position(progress.products as u64);
+        let value = progress.leading_value.map_or(String::new(), |v| {
+            format!("leading {}", numbers::with_bound(v, progress.leading_residual))
+        });
+        let found = format!(
+            "{value}  residual {}  {} of {} converged",
+            numbers::small(progress.leading_residual),
+            progress.converged,
+            progress.wanted
+        );
+        self.bar.set_message(found);
+        if interrupt::requested() { Control::Interrupt } else { Control::Continue }
+    }
+}

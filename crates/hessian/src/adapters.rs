@@ -1,0 +1,190 @@
+//! Operators made of operators.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::operator::SymmetricOperator;
+use crate::{Error, Result};
+
+/// a A + s I: scaled by `factor`, then shifted by `shift`.
+#[derive(Debug, Clone)]
+pub struct Affine<A> {
+    /// A.
+    pub operator: A,
+    /// a.
+    pub factor: f64,
+    /// s.
+    pub shift: f64,
+}
+
+impl<A: SymmetricOperator> SymmetricOperator for Affine<A> {
+    fn dim(&self) -> usize {
+        self.operator.dim()
+    }
+
+    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
+        self.operator.apply(x, y)?;
+        y.iter_mut().zip(x).for_each(|(y, x)| *y = self.factor * *y + self.shift * x);
+        Ok(())
+    }
+}
+
+/// A + B.
+#[derive(Debug, Clone)]
+pub struct Sum<A, B> {
+    left: A,
+    right: B,
+}
+
+impl<A: SymmetricOperator, B: SymmetricOperator> Sum<A, B> {
+    /// Both must have the same number of rows.
+    pub fn new(left: A, right: B) -> Result<Self> {
+        let (a, b) = (left.dim(), right.dim());
+        if a == b {
+            return Ok(Self { left, right });
+        }
+        Err(Error::Input(format!("operators of {a} and {b} rows cannot be added")))
+    }
+}
+
+impl<A: SymmetricOperator, B: SymmetricOperator> SymmetricOperator for Sum<A, B> {
+    fn dim(&self) -> usize {
+        self.left.dim()
+    }
+
+    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
+        let mut right = vec![0.0; x.len()];
+        self.left.apply(x, y)?;
+        self.right.apply(x, &mut right)?;
+        y.iter_mut().zip(right).for_each(|(y, r)| *y += r);
+        Ok(())
+    }
+}
+
+/// P A P with P the projection onto the complement of given orthonormal vectors: A with known eigenvectors moved to 0.
+#[derive(Debug, Clone)]
+pub struct Deflated<A> {
+    operator: A,
+    vectors: Vec<Vec<f64>>,
+}
+
+impl<A: SymmetricOperator> Deflated<A> {
+    /// The vectors must be orthonormal to within 1e-8.
+    pub fn new(operator: A, vectors: Vec<Vec<f64>>) -> Result<Self> {
+        for (i, v) in vectors.iter().enumerate() {
+            if v.len() != operator.dim() {
+                let (found, n) = (v.len(), operator.dim());
+                return Err(Error::Input(format!(
+                    "a vector has {found} entries, but the operator has {n} rows"
+                )));
+            }
+            for (j, w) in vectors.iter().enumerate().take(i + 1) {
+                let expected = if i == j { 1.0 } else { 0.0 };
+                if (dot(v, w) - expected).abs() > 1e-8 {
+                    return Err(Error::Input(format!("vectors {j} and {i} are not orthonormal")));
+                }
+            }
+        }
+        Ok(Self { operator, vectors })
+    }
+
+    fn project(&self, x: &mut [f64]) {
+        for v in &self.vectors {
+            let along = dot(v, x);
+            x.iter_mut().zip(v).for_each(|(x, v)| *x -= along * v);
+        }
+    }
+}
+
+impl<A: SymmetricOperator> SymmetricOperator for Deflated<A> {
+    fn dim(&self) -> usize {
+        self.operator.dim()
+    }
+
+    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
+        let mut inside = x.to_vec();
+        self.project(&mut inside);
+        self.operator.apply(&inside, y)?;
+        self.project(y);
+        Ok(())
+    }
+}
+
+/// The block of A that belongs to some ranges of entries.
+#[derive(Debug, Clone)]
+pub struct Restricted<A> {
+    operator: A,
+    ranges: Vec<Range<usize>>,
+}
+
+impl<A: SymmetricOperator> Restricted<A> {
+    /// The ranges must be ascending, disjoint and inside the operator.
+    pub fn new(operator: A, ranges: Vec<Range<usize>>) -> Result<Self> {
+        let ordered = ranges.windows(2).all(|pair| pair[0].end <= pair[1].start);
+        let inside = ranges.iter().all(|r| r.start < r.end && r.end <= operator.dim());
+        if ordered && inside && !ranges.is_empty() {
+            return Ok(Self { operator, ranges });
+        }
+        Err(Error::Input(format!("{ranges:?} are not ascending, disjoint ranges below {}", operator.dim())))
+    }
+}
+
+impl<A: SymmetricOperator> SymmetricOperator for Restricted<A> {
+    fn dim(&self) -> usize {
+        self.ranges.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
+        let n = self.operator.dim();
+        let (mut whole, mut product) = (vec![0.0; n], vec![0.0; n]);
+        let mut rest = x;
+        for range in &self.ranges {
+            let (head, tail) = rest.split_at(range.len());
+            whole[range.clone()].copy_from_slice(head);
+            rest = tail;
+        }
+        self.operator.apply(&whole, &mut product)?;
+        let gathered = self.ranges.iter().flat_map(|range| &product[range.clone()]);
+        y.iter_mut().zip(gathered).for_each(|(y, p)| *y = *p);
+        Ok(())
+    }
+}
+
+/// Counts products.
+#[derive(Debug)]
+pub struct Counted<A> {
+    operator: A,
+    products: AtomicUsize,
+}
+
+impl<A: SymmetricOperator> Counted<A> {
+    /// Starts at zero.
+    pub fn new(operator: A) -> Self {
+        Self { operator, products: AtomicUsize::new(0) }
+    }
+
+    /// Products so far; every vector of a block counts.
+    pub fn products(&self) -> usize {
+        self.products.load(Ordering::Relaxed)
+    }
+}
+
+impl<A: SymmetricOperator> SymmetricOperator for Counted<A> {
+    fn dim(&self) -> usize {
+        self.operator.dim()
+    }
+
+    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
+        self.products.fetch_add(1, Ordering::Relaxed);
+        self.operator.apply(x, y)
+    }
+
+    fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+        self.products.fetch_add(xs.len(), Ordering::Relaxed);
+        self.operator.apply_block(xs)
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}

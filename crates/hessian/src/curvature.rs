@@ -1,0 +1,236 @@
+//! Curvature at a point over the whole data set, as symmetric operators.
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::objective::{Linearization, Objective};
+use crate::operator::SymmetricOperator;
+use crate::{Error, Parameters, Result};
+
+/// Bytes of linearizations that are kept between products unless said otherwise: 2 GiB.
+pub const DEFAULT_MEMORY: usize = 2 << 30;
+
+/// An objective at a point: loss, gradient, and the linearized batches as far as memory allows.
+///
+/// Batches are worked on in parallel (rayon's current pool), and their results are added in the batches' order, so that
+/// digits do not depend on the number of threads. A batch whose linearization does not fit into the budget is
+/// linearized again for every product.
+pub struct Curvature<'a> {
+    objective: &'a dyn Objective,
+    at: Parameters,
+    kept: Vec<Option<Box<dyn Linearization>>>,
+    loss: f64,
+    gradient: Vec<f64>,
+    gradients: AtomicUsize,
+    bytes: usize,
+}
+
+/// Which matrix a product is with.
+#[derive(Clone, Copy)]
+enum Matrix {
+    Hessian,
+    GaussNewton,
+}
+
+impl<'a> Curvature<'a> {
+    /// Linearizes every batch once, keeping linearizations up to `memory` bytes.
+    pub fn new(objective: &'a dyn Objective, at: &Parameters, memory: usize) -> Result<Self> {
+        let mut this = Self {
+            objective,
+            at: at.clone(),
+            kept: vec![],
+            loss: 0.0,
+            gradient: vec![0.0; at.len()],
+            gradients: AtomicUsize::new(1),
+            bytes: 0,
+        };
+        let mut part = vec![0.0; at.len()];
+        let all: Vec<usize> = (0..objective.batches()).collect();
+        for group in all.chunks(rayon::current_num_threads()) {
+            let linearized: Vec<_> = group.par_iter().map(|&b| objective.linearize(at, b)).collect();
+            for (&batch, linearization) in group.iter().zip(linearized) {
+                let linearization = linearization?;
+                let weight = objective.weight(batch);
+                this.loss += weight * linearization.loss();
+                at.flatten(&linearization.gradient()?, &mut part)?;
+                this.gradient.iter_mut().zip(&part).for_each(|(g, p)| *g += weight * p);
+                let bytes = linearization.bytes();
+                let keep = this.bytes + bytes <= memory;
+                this.bytes += if keep { bytes } else { 0 };
+                this.kept.push(keep.then_some(linearization));
+            }
+        }
+        let decay = objective.weight_decay();
+        if decay != 0.0 {
+            let theta = at.to_vec()?;
+            this.loss += 0.5 * decay * theta.iter().map(|x| x * x).sum::<f64>();
+            this.gradient.iter_mut().zip(&theta).for_each(|(g, x)| *g += decay * x);
+        }
+        if !this.loss.is_finite() || this.gradient.iter().any(|g| !g.is_finite()) {
+            return Err(Error::NonFiniteLoss { loss: this.loss });
+        }
+        Ok(this)
+    }
+
+    /// The loss, with its weight decay term.
+    pub fn loss(&self) -> f64 {
+        self.loss
+    }
+
+    /// The gradient as a flat vector.
+    pub fn gradient(&self) -> &[f64] {
+        &self.gradient
+    }
+
+    /// Its Euclidean norm.
+    pub fn gradient_norm(&self) -> f64 {
+        self.gradient.iter().map(|g| g * g).sum::<f64>().sqrt()
+    }
+
+    /// The point.
+    pub fn parameters(&self) -> &Parameters {
+        &self.at
+    }
+
+    /// Passes over the data set that computed a gradient so far (one, and one per product where nothing could be kept).
+    pub fn gradients(&self) -> usize {
+        self.gradients.load(Ordering::Relaxed)
+    }
+
+    /// Batches whose linearization is kept, of how many.
+    pub fn kept_batches(&self) -> (usize, usize) {
+        (self.kept.iter().flatten().count(), self.kept.len())
+    }
+
+    /// Bytes of the kept linearizations.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The Hessian of the objective.
+    pub fn hessian(&self) -> Hessian<'_, 'a> {
+        Hessian(self)
+    }
+
+    /// The generalised Gauss-Newton matrix (with weight decay, if the objective has any).
+    pub fn gauss_newton(&self) -> GaussNewton<'_, 'a> {
+        GaussNewton(self)
+    }
+
+    /// H - G, what the Gauss-Newton matrix leaves out.
+    pub fn residual(&self) -> Residual<'_, 'a> {
+        Residual(self)
+    }
+
+    fn products(&self, matrix: Matrix, block: &[&[f64]]) -> Result<Vec<Vec<f64>>> {
+        let directions = block.iter().map(|x| self.at.unflatten(x)).collect::<Result<Vec<_>>>()?;
+        let mut sums = vec![vec![0.0; self.at.len()]; block.len()];
+        let all: Vec<usize> = (0..self.kept.len()).collect();
+        for group in all.chunks(rayon::current_num_threads()) {
+            let parts: Vec<_> =
+                group.par_iter().map(|&b| self.batch_products(matrix, b, &directions)).collect();
+            for (&batch, parts) in group.iter().zip(parts) {
+                let weight = self.objective.weight(batch);
+                for (sum, part) in sums.iter_mut().zip(parts?) {
+                    sum.iter_mut().zip(part).for_each(|(s, p)| *s += weight * p);
+                }
+            }
+        }
+        if self.kept.iter().any(Option::is_none) {
+            self.gradients.fetch_add(1, Ordering::Relaxed);
+        }
+        let decay = self.objective.weight_decay();
+        if decay != 0.0 {
+            for (sum, x) in sums.iter_mut().zip(block) {
+                sum.iter_mut().zip(*x).for_each(|(s, x)| *s += decay * x);
+            }
+        }
+        Ok(sums)
+    }
+
+    fn batch_products(
+        &self,
+        matrix: Matrix,
+        batch: usize,
+        directions: &[Vec<Tensor>],
+    ) -> Result<Vec<Vec<f64>>> {
+        let fresh;
+        let linearization = match &self.kept[batch] {
+            Some(kept) => kept.as_ref(),
+            None => {
+                fresh = self.objective.linearize(&self.at, batch)?;
+                fresh.as_ref()
+            }
+        };
+        let products = match matrix {
+            Matrix::Hessian => linearization.hessian_products(directions)?,
+            Matrix::GaussNewton => linearization.gauss_newton_products(directions)?,
+        };
+        products
+            .iter()
+            .map(|product| {
+                let mut flat = vec![0.0; self.at.len()];
+                self.at.flatten(product, &mut flat)?;
+                Ok(flat)
+            })
+            .collect()
+    }
+}
+
+fn single(mut products: Vec<Vec<f64>>, y: &mut [f64]) {
+    if let Some(product) = products.pop() {
+        y.copy_from_slice(&product);
+    }
+}
+
+fn slices(xs: &[Vec<f64>]) -> Vec<&[f64]> {
+    xs.iter().map(Vec::as_slice).collect()
+}
+
+/// The Hessian of an objective at a point.
+pub struct Hessian<'c, 'a>(&'c Curvature<'a>);
+
+impl SymmetricOperator for Hessian<'_, '_> {
+    fn dim(&self) -> usize {
+        self.0.at.len()
+    }
+    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
+        single(self.0.products(Matrix::Hessian, &[x])?, y);
+        Ok(())
+    }
+    fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+        self.0.products(Matrix::Hessian, &slices(xs))
+    }
+}
+
+/// The generalised Gauss-Newton matrix of an objective at a point.
+pub struct GaussNewton<'c, 'a>(&'c Curvature<'a>);
+
+impl SymmetricOperator for GaussNewton<'_, '_> {
+    fn dim(&self) -> usize {
+        self.0.at.len()
+    }
+    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
+        single(self.0.products(Matrix::GaussNewton, &[x])?, y);
+        Ok(())
+    }
+    fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+        self.0.products(Matrix::GaussNewton, &slices(xs))
+    }
+}
+
+/// The difference of the Hessian and the Gauss-Newton matrix.
+pub struct Residual<'c, 'a>(&'c Curvature<'a>);
+
+impl SymmetricOperator for Residual<'_, '_> {
+    fn dim(&self) -> usize {
+        self.0.at.len()
+    }
+    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
+        single(self.0.products(Matrix::Hessian, &[x])?, y);
+        let gauss_newton = self.0.products(Matrix::GaussNewton, &[x])?;
+        y.iter_mut().zip(&gauss_newton[0]).for_each(|(y, g)| *y -= g);
+        Ok(())
+    }
+}

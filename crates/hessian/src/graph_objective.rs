@@ -1,0 +1,178 @@
+//! The objective of a graph: a builder function, parameters and batches.
+
+use candle_core::{DType, Tensor};
+use relief_autodiff::{Graph, GraphBuilder, Linearized, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::objective::{Evaluation, Linearization, Objective};
+use crate::{Error, Parameters, Result};
+
+/// The tensors of one batch (inputs, then targets), and how many examples they hold.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Inputs and targets, in the order in which the model's builder function asks for them.
+    pub tensors: Vec<Tensor>,
+    /// Number of examples: the batch's share in the mean.
+    pub examples: usize,
+}
+
+/// An objective whose derivatives come from the engine: exact, and without candle's own backward pass.
+#[derive(Debug)]
+pub struct GraphObjective {
+    parameters: Parameters,
+    constants: BTreeMap<String, Tensor>,
+    batches: Vec<Batch>,
+    graphs: Vec<Arc<Graph>>,
+    examples: usize,
+    weight_decay: f64,
+}
+
+impl GraphObjective {
+    /// Builds the graph once for every shape of batch that occurs.
+    ///
+    /// `build` gets a builder and the values of a batch and returns (outputs, mean loss); the named tensors it asks for
+    /// must be among `parameters` (differentiated) or `constants` (buffers and frozen parameters).
+    pub fn new(
+        parameters: Parameters,
+        constants: BTreeMap<String, Tensor>,
+        batches: Vec<Batch>,
+        build: impl Fn(&GraphBuilder, &[Value]) -> relief_autodiff::Result<(Value, Value)>,
+    ) -> Result<Self> {
+        let examples = batches.iter().map(|b| b.examples).sum();
+        if examples == 0 {
+            return Err(Error::Input("the data set has no examples".into()));
+        }
+        let mut known: Vec<(Vec<Vec<usize>>, Arc<Graph>)> = vec![];
+        let mut graphs = vec![];
+        let mut converted = vec![];
+        for batch in batches {
+            let shapes: Vec<Vec<usize>> = batch.tensors.iter().map(|t| t.dims().to_vec()).collect();
+            let found = known.iter().find(|(s, _)| *s == shapes).map(|(_, graph)| graph.clone());
+            let graph = match found {
+                Some(graph) => graph,
+                None => {
+                    let graph = Arc::new(Self::graph(&parameters, &shapes, &build)?);
+                    known.push((shapes, graph.clone()));
+                    graph
+                }
+            };
+            graphs.push(graph);
+            converted.push(Self::convert(&batch, parameters.dtype())?);
+        }
+        Ok(Self { parameters, constants, batches: converted, graphs, examples, weight_decay: 0.0 })
+    }
+
+    /// Adds w/2 |theta|^2 to the objective.
+    pub fn with_weight_decay(mut self, weight_decay: f64) -> Self {
+        self.weight_decay = weight_decay;
+        self
+    }
+
+    /// The examples of all batches together.
+    pub fn examples(&self) -> usize {
+        self.examples
+    }
+
+    /// The engine's linearization of one batch, with everything it offers; `order` 3 allows third-order products.
+    pub fn linearized(&self, at: &Parameters, batch: usize, order: usize) -> Result<Linearized> {
+        Ok(self.graphs[batch].linearize_to(
+            order,
+            at.tensors(),
+            &self.constants,
+            &self.batches[batch].tensors,
+        )?)
+    }
+
+    /// The tensors of a batch.
+    pub fn batch(&self, batch: usize) -> &Batch {
+        &self.batches[batch]
+    }
+
+    fn graph(
+        parameters: &Parameters,
+        shapes: &[Vec<usize>],
+        build: &impl Fn(&GraphBuilder, &[Value]) -> relief_autodiff::Result<(Value, Value)>,
+    ) -> Result<Graph> {
+        let builder = GraphBuilder::new();
+        let inputs: Vec<Value> = shapes.iter().map(|s| builder.input(s)).collect();
+        let (outputs, loss) = build(&builder, &inputs)?;
+        let graph = builder.finish(&outputs, &loss, |name| {
+            parameters.names().binary_search_by(|n| n.as_str().cmp(name)).is_ok()
+        })?;
+        let used: Vec<&str> = graph.parameter_names().collect();
+        if let Some(unused) = parameters.names().iter().find(|n| !used.contains(&n.as_str())) {
+            return Err(Error::Input(format!(
+                "the model does not use the parameter `{unused}`: leave it out"
+            )));
+        }
+        Ok(graph)
+    }
+
+    fn convert(batch: &Batch, dtype: DType) -> Result<Batch> {
+        let tensors = batch
+            .tensors
+            .iter()
+            .map(|t| if t.dtype().is_float() { t.to_dtype(dtype) } else { Ok(t.clone()) })
+            .collect::<Result<_, _>>()?;
+        Ok(Batch { tensors, examples: batch.examples })
+    }
+}
+
+impl Objective for GraphObjective {
+    fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    fn batches(&self) -> usize {
+        self.batches.len()
+    }
+
+    fn weight(&self, batch: usize) -> f64 {
+        self.batches[batch].examples as f64 / self.examples as f64
+    }
+
+    fn evaluate(&self, at: &Parameters, batch: usize) -> Result<Evaluation> {
+        let evaluated =
+            self.graphs[batch].evaluate(at.tensors(), &self.constants, &self.batches[batch].tensors)?;
+        Ok(Evaluation { loss: evaluated.loss, outputs: Some(evaluated.outputs) })
+    }
+
+    fn linearize(&self, at: &Parameters, batch: usize) -> Result<Box<dyn Linearization>> {
+        Ok(Box::new(self.linearized(at, batch, 2)?))
+    }
+
+    fn weight_decay(&self) -> f64 {
+        self.weight_decay
+    }
+}
+
+impl Linearization for Linearized {
+    fn loss(&self) -> f64 {
+        self.loss()
+    }
+
+    fn gradient(&self) -> Result<Vec<Tensor>> {
+        Ok(self.gradient().to_vec())
+    }
+
+    fn hessian_products(&self, block: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>> {
+        Ok(self.hessian_products(block)?)
+    }
+
+    fn gauss_newton_products(&self, block: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>> {
+        Ok(self.gauss_newton_products(block)?)
+    }
+
+    fn jvp(&self, v: &[Tensor]) -> Result<Tensor> {
+        Ok(self.jvp(v)?)
+    }
+
+    fn vjp(&self, u: &Tensor) -> Result<Vec<Tensor>> {
+        Ok(self.vjp(u)?)
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes()
+    }
+}

@@ -1,0 +1,84 @@
+//! What is differentiated: a finite-sum loss over a fixed data set.
+
+use candle_core::Tensor;
+
+use crate::{Error, Parameters, Result};
+
+/// L(theta) = sum_b weight(b) loss_b(theta) + w/2 |theta|^2 over a fixed data set, as a function of named parameters.
+///
+/// The point is an argument of every call, so that points can be compared and evaluated side by side.
+pub trait Objective: Send + Sync {
+    /// The checkpoint's own point.
+    fn parameters(&self) -> &Parameters;
+
+    /// Number of batches the data set is cut into.
+    fn batches(&self) -> usize;
+
+    /// N_b / N: a ragged last batch counts for what it is. The weights sum to 1.
+    fn weight(&self, batch: usize) -> f64;
+
+    /// Loss and outputs on a batch.
+    fn evaluate(&self, at: &Parameters, batch: usize) -> Result<Evaluation>;
+
+    /// Loss, gradient and derivatives of a batch.
+    fn linearize(&self, at: &Parameters, batch: usize) -> Result<Box<dyn Linearization>>;
+
+    /// The factor w of w/2 |theta|^2, which is added once for the whole data set.
+    fn weight_decay(&self) -> f64 {
+        0.0
+    }
+}
+
+/// Loss and outputs of one batch.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    /// Mean loss over the batch.
+    pub loss: f64,
+    /// The model's outputs, where the objective knows them.
+    pub outputs: Option<Tensor>,
+}
+
+/// The loss of one batch near a point. Vectors are one tensor per parameter, in the parameters' order.
+pub trait Linearization: Send + Sync {
+    /// Mean loss over the batch.
+    fn loss(&self) -> f64;
+
+    /// Gradient of the mean loss.
+    fn gradient(&self) -> Result<Vec<Tensor>>;
+
+    /// H v for every v of a block.
+    fn hessian_products(&self, block: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>>;
+
+    /// G v for every v of a block, with G the generalised Gauss-Newton matrix.
+    fn gauss_newton_products(&self, _block: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>> {
+        Err(Error::Input(
+            "this objective does not tell outputs from loss, so it has no Gauss-Newton matrix".into(),
+        ))
+    }
+
+    /// J v, shaped like the outputs.
+    fn jvp(&self, _v: &[Tensor]) -> Result<Tensor> {
+        Err(Error::Input("this objective does not tell outputs from loss, so it has no Jacobian".into()))
+    }
+
+    /// J'u for u shaped like the outputs.
+    fn vjp(&self, _u: &Tensor) -> Result<Vec<Tensor>> {
+        Err(Error::Input("this objective does not tell outputs from loss, so it has no Jacobian".into()))
+    }
+
+    /// Bytes held, to decide whether to keep this for later products.
+    fn bytes(&self) -> usize;
+}
+
+/// The mean loss over all batches with the weight decay term: one forward pass over the data.
+pub fn loss(objective: &dyn Objective, at: &Parameters) -> Result<f64> {
+    let mut sum = 0.0;
+    for batch in 0..objective.batches() {
+        sum += objective.weight(batch) * objective.evaluate(at, batch)?.loss;
+    }
+    let decay = objective.weight_decay();
+    if decay != 0.0 {
+        sum += 0.5 * decay * at.to_vec()?.iter().map(|x| x * x).sum::<f64>();
+    }
+    Ok(sum)
+}

@@ -1,0 +1,168 @@
+//! A point in parameter space: named tensors in one order, seen as one vector of R^n.
+
+use candle_core::{DType, Device, Tensor};
+use globset::{Glob, GlobSetBuilder};
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::{Error, Result};
+
+/// Named float tensors, sorted by name, all of one type on one device. Cheap to clone; never changed in place, so that a
+/// displaced copy can be evaluated beside the original and nothing has to be restored afterwards.
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    names: Arc<[String]>,
+    tensors: Vec<Tensor>,
+    len: usize,
+}
+
+impl Parameters {
+    /// Sorts the tensors by name. They must be floats of one type, and no name may occur twice.
+    pub fn new(named: impl IntoIterator<Item = (String, Tensor)>) -> Result<Self> {
+        let mut named: Vec<(String, Tensor)> = named.into_iter().collect();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        if let Some(pair) = named.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(Error::Input(format!("two parameters are named `{}`: names must differ", pair[0].0)));
+        }
+        let Some((_, first)) = named.first() else {
+            return Err(Error::Input(
+                "there are no parameters: name at least one tensor to differentiate in".into(),
+            ));
+        };
+        let dtype = first.dtype();
+        if !matches!(dtype, DType::F32 | DType::F64) {
+            return Err(Error::Input(format!(
+                "parameters are {dtype:?}, but products need f32 or f64: convert them"
+            )));
+        }
+        if let Some((name, t)) = named.iter().find(|(_, t)| t.dtype() != dtype) {
+            let found = t.dtype();
+            return Err(Error::Input(format!(
+                "parameter `{name}` is {found:?}, others are {dtype:?}: convert to one type"
+            )));
+        }
+        let len = named.iter().map(|(_, t)| t.elem_count()).sum();
+        let (names, tensors): (Vec<_>, Vec<_>) = named.into_iter().unzip();
+        let tensors = tensors.iter().map(Tensor::contiguous).collect::<Result<_, _>>()?;
+        Ok(Self { names: names.into(), tensors, len })
+    }
+
+    /// Number of entries n of all tensors together.
+    #[expect(clippy::len_without_is_empty, reason = "there is always at least one tensor")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The names, sorted.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The tensors, in the order of the names.
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    /// Names with tensors.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.names.iter().map(String::as_str).zip(&self.tensors)
+    }
+
+    /// The kind of number.
+    pub fn dtype(&self) -> DType {
+        self.tensors[0].dtype()
+    }
+
+    /// Where the tensors live.
+    pub fn device(&self) -> &Device {
+        self.tensors[0].device()
+    }
+
+    /// Where each tensor lies in the flat vector.
+    pub fn ranges(&self) -> Vec<(&str, Range<usize>)> {
+        let mut start = 0;
+        self.iter()
+            .map(|(name, t)| {
+                let range = start..start + t.elem_count();
+                start = range.end;
+                (name, range)
+            })
+            .collect()
+    }
+
+    /// The point as a vector of R^n.
+    pub fn to_vec(&self) -> Result<Vec<f64>> {
+        let mut out = vec![0.0; self.len];
+        self.flatten(&self.tensors, &mut out)?;
+        Ok(out)
+    }
+
+    /// Writes tensors shaped like the parameters (a gradient, a product) into a flat vector.
+    pub fn flatten(&self, tensors: &[Tensor], out: &mut [f64]) -> Result<()> {
+        self.check_length(out.len())?;
+        let mut rest = out;
+        for tensor in tensors {
+            let (head, tail) = rest.split_at_mut(tensor.elem_count());
+            head.copy_from_slice(&tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+            rest = tail;
+        }
+        Ok(())
+    }
+
+    /// A flat vector as tensors shaped, typed and placed like the parameters.
+    pub fn unflatten(&self, x: &[f64]) -> Result<Vec<Tensor>> {
+        self.check_length(x.len())?;
+        let mut rest = x;
+        self.tensors
+            .iter()
+            .map(|like| {
+                let (head, tail) = rest.split_at(like.elem_count());
+                rest = tail;
+                Ok(Tensor::from_slice(head, like.shape(), &Device::Cpu)?
+                    .to_dtype(like.dtype())?
+                    .to_device(like.device())?)
+            })
+            .collect()
+    }
+
+    /// The point theta + step * direction.
+    pub fn displaced(&self, direction: &[f64], step: f64) -> Result<Self> {
+        let mut x = self.to_vec()?;
+        self.check_length(direction.len())?;
+        x.iter_mut().zip(direction).for_each(|(x, d)| *x += step * d);
+        Ok(Self { names: self.names.clone(), tensors: self.unflatten(&x)?, len: self.len })
+    }
+
+    /// The point with all numbers of another type.
+    pub fn to_dtype(&self, dtype: DType) -> Result<Self> {
+        let tensors = self.tensors.iter().map(|t| t.to_dtype(dtype)).collect::<Result<_, _>>()?;
+        Ok(Self { names: self.names.clone(), tensors, len: self.len })
+    }
+
+    fn check_length(&self, found: usize) -> Result<()> {
+        if found == self.len {
+            return Ok(());
+        }
+        Err(Error::Input(format!("a vector has {found} entries, but there are {} parameters", self.len)))
+    }
+}
+
+/// Which of `names` match any of the glob patterns, such as `layer4.*`; an error if a pattern matches none.
+pub fn matching<'a>(names: impl IntoIterator<Item = &'a str>, patterns: &[String]) -> Result<Vec<String>> {
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let glob =
+            Glob::new(pattern).map_err(|e| Error::Input(format!("`{pattern}` is not a pattern: {e}")))?;
+        let matcher = glob.compile_matcher();
+        if !names.iter().any(|n| matcher.is_match(n)) {
+            return Err(Error::Input(format!(
+                "no parameter matches `{pattern}`; the names begin with {}",
+                names.iter().take(5).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+            )));
+        }
+        set.add(glob);
+    }
+    let set = set.build().map_err(|e| Error::Input(format!("the patterns do not work together: {e}")))?;
+    Ok(names.into_iter().filter(|n| set.is_match(n)).map(String::from).collect())
+}

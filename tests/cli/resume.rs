@@ -1,0 +1,46 @@
+//! Ctrl-C leaves a state from which the run goes on to the same digits.
+
+use super::*;
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_resumes_to_the_same_digits() {
+    use std::process::{Command as Process, Stdio};
+    use std::time::Duration;
+
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state.safetensors");
+    let mut arguments = digits("digits-mlp-relu");
+    // Far more work than can be done before the signal.
+    arguments
+        .extend(["-k", "40", "--which", "largest", "--tol", "1e-12", "--threads", "1"].map(String::from));
+    let state_name = state.to_str().unwrap();
+    let child = Process::new(assert_cmd::cargo::cargo_bin("relief"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(&arguments)
+        .args(["--state", state_name])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    Process::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{errors}");
+    assert!(errors.contains("--resume"), "{errors}");
+    assert_only(folder.path(), &["state.safetensors"]);
+
+    let quiet = |mut run: Json| {
+        run["work"]["seconds"] = Json::Null;
+        run
+    };
+    let whole = quiet(json(&strs(&arguments), 0));
+    let resumed = quiet(json(&[strs(&arguments), vec!["--resume", state_name]].concat(), 0));
+    assert_eq!(whole, resumed);
+
+    let mut other = arguments.clone();
+    other[7] = "7".into();
+    let other = [strs(&other), vec!["--resume", state_name]].concat();
+    refuses(&other, 3, &["state"]);
+}
