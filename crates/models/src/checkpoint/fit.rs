@@ -1,74 +1,52 @@
-//! A checkpoint against what a model wants.
+//! Comparing a checkpoint with what a model wants.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
-use super::{Checkpoint, CheckpointError, Result};
+use super::{Checkpoint, CheckpointError, Result, ShapeMismatch};
 use crate::architecture::Architecture;
 
-/// How names and shapes differ.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Misfit {
-    /// Wanted, but not there: name and shape.
-    pub missing: Vec<(String, Vec<usize>)>,
-    /// There, but not wanted: name and shape.
-    pub extra: Vec<(String, Vec<usize>)>,
-    /// In another shape: name, found, expected.
-    pub mismatched: Vec<(String, Vec<usize>, Vec<usize>)>,
-}
-
-impl Misfit {
-    fn is_empty(&self) -> bool {
-        self.missing.is_empty() && self.extra.is_empty() && self.mismatched.is_empty()
-    }
-}
-
-/// Entries of each kind that a message lists.
-const LISTED: usize = 8;
-
-fn listed<T>(f: &mut fmt::Formatter<'_>, what: &str, all: &[T], one: impl Fn(&T) -> String) -> fmt::Result {
-    if all.is_empty() {
-        return Ok(());
-    }
-    let shown: Vec<String> = all.iter().take(LISTED).map(one).collect();
-    let more = if all.len() > LISTED { format!(" and {} more", all.len() - LISTED) } else { String::new() };
-    write!(f, "\n  {what}: {}{more}", shown.join(", "))
-}
-
-impl fmt::Display for Misfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (missing, extra, other) = (self.missing.len(), self.extra.len(), self.mismatched.len());
-        write!(f, "{missing} tensors are missing, {extra} are not the model's, {other} have another shape")?;
-        listed(f, "missing", &self.missing, |(name, shape)| format!("{name} {shape:?}"))?;
-        listed(f, "not the model's", &self.extra, |(name, shape)| format!("{name} {shape:?}"))?;
-        listed(f, "another shape", &self.mismatched, |(name, found, expected)| {
-            format!("{name} (found {found:?}, expected {expected:?})")
-        })
-    }
-}
-
 impl Checkpoint {
-    /// Exactly the wanted tensors, or one message with all that differs.
+    /// The tensors that a model wants, by the names and shapes it gives, in the precision they were stored in.
+    ///
+    /// Everything that does not agree is collected into one error. Tensors of integers that the model does not want
+    /// (`num_batches_tracked`, positions) are no disagreement.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Mismatch`] with all that is missing, extra or of another shape;
+    /// [`CheckpointError::Unsupported`] when a tensor the model wants holds integers.
     pub fn fit(&self, wanted: &[(String, Vec<usize>)]) -> Result<BTreeMap<String, Tensor>> {
         self.compare(wanted, |_| false)
     }
 
-    /// The tensors that an architecture wants for examples of this shape.
-    pub fn fit_model(&self, model: &Architecture, example_shape: &[usize]) -> Result<BTreeMap<String, Tensor>> {
-        let wanted: Vec<_> = model.wanted(example_shape)?.into_iter().map(|(name, shape, _)| (name, shape)).collect();
-        let fitted = self.compare(&wanted, |name| model.ignores(name))?;
+    /// The tensors that an architecture wants for examples of this shape (without the batch axis), as [`fit`](Self::fit)
+    /// gives them; what the architecture ignores is no disagreement.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit); [`CheckpointError::TiedDiffer`] when the checkpoint has two different tensors where the
+    /// architecture has one; [`CheckpointError::Architecture`] when it cannot take such examples.
+    pub fn fit_model(
+        &self,
+        model: &Architecture,
+        example_shape: &[usize],
+    ) -> Result<BTreeMap<String, Tensor>> {
+        let wanted: Vec<_> =
+            model.wanted(example_shape)?.into_iter().map(|(name, shape, _)| (name, shape)).collect();
+        let fitting = self.compare(&wanted, |name| model.ignores(name))?;
         for (name, copy) in &self.tensors {
-            if let Some(original) = model.tied(name).and_then(|tied| fitted.get(tied))
-                && !same(copy, original)?
+            if let Some(original) = model.tied(name)
+                && let Some(tensor) = fitting.get(original)
+                && !equal(copy, tensor)?
             {
-                let extra = vec![(format!("{name} (differs from the tensor it is tied to)"), copy.dims().to_vec())];
-                let misfit = Misfit { extra, ..Misfit::default() };
-                return Err(CheckpointError::Mismatch { name: self.name.clone(), misfit });
+                return Err(CheckpointError::TiedDiffer {
+                    path: self.source.clone(),
+                    name: name.clone(),
+                    original: original.into(),
+                });
             }
         }
-        Ok(fitted)
+        Ok(fitting)
     }
 
     fn compare(
@@ -76,33 +54,50 @@ impl Checkpoint {
         wanted: &[(String, Vec<usize>)],
         ignores: impl Fn(&str) -> bool,
     ) -> Result<BTreeMap<String, Tensor>> {
-        let mut misfit = Misfit::default();
-        let mut fitted = BTreeMap::new();
-        for (name, shape) in wanted {
+        let mut fitting = BTreeMap::new();
+        let mut missing = Vec::new();
+        let mut mismatched = Vec::new();
+        for (name, expected) in wanted {
             match self.tensors.get(name) {
-                None => misfit.missing.push((name.clone(), shape.clone())),
-                Some(t) if t.dims() != shape.as_slice() => {
-                    misfit.mismatched.push((name.clone(), t.dims().to_vec(), shape.clone()));
-                }
-                Some(t) => {
-                    fitted.insert(name.clone(), t.clone());
+                None => missing.push((name.clone(), expected.clone())),
+                Some(tensor) if tensor.dims() != expected => mismatched.push(ShapeMismatch {
+                    name: name.clone(),
+                    found: tensor.dims().to_vec(),
+                    expected: expected.clone(),
+                }),
+                Some(tensor) => {
+                    fitting.insert(name.clone(), tensor.clone());
                 }
             }
         }
-        let known = |name: &str| wanted.iter().any(|(wanted, _)| wanted == name);
-        let extra = self.tensors.iter().filter(|(name, _)| !known(name) && !ignores(name));
-        misfit.extra = extra.map(|(name, t)| (name.clone(), t.dims().to_vec())).collect();
-        if misfit.is_empty() {
-            return Ok(fitted);
+        let known: BTreeSet<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
+        let extra: Vec<_> = self
+            .tensors
+            .iter()
+            .filter(|(name, tensor)| {
+                !known.contains(name.as_str()) && !tensor.dtype().is_int() && !ignores(name)
+            })
+            .map(|(name, tensor)| (name.clone(), tensor.dims().to_vec()))
+            .collect();
+        if !(missing.is_empty() && extra.is_empty() && mismatched.is_empty()) {
+            return Err(CheckpointError::Mismatch { path: self.source.clone(), missing, extra, mismatched });
         }
-        Err(CheckpointError::Mismatch { name: self.name.clone(), misfit })
+        match fitting.iter().find(|(_, tensor)| tensor.dtype().is_int()) {
+            None => Ok(fitting),
+            Some((name, _)) => Err(CheckpointError::Unsupported {
+                path: self.source.clone(),
+                name: name.clone(),
+                found: "integers where the model wants floating-point numbers".into(),
+            }),
+        }
     }
 }
 
-fn same(a: &Tensor, b: &Tensor) -> Result<bool> {
-    if a.dims() != b.dims() {
+/// Whether two tensors have the same shape and the same numbers.
+fn equal(one: &Tensor, other: &Tensor) -> Result<bool> {
+    if one.dims() != other.dims() {
         return Ok(false);
     }
-    let difference = (a.to_dtype(candle_core::DType::F64)? - b.to_dtype(candle_core::DType::F64)?)?;
-    Ok(difference.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()? == 0.0)
+    let entries = |tensor: &Tensor| tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>();
+    Ok(entries(one)? == entries(other)?)
 }

@@ -1,108 +1,126 @@
-//! What is in a checkpoint.
+//! A description of a checkpoint that can be printed or written as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use candle_core::{DType, Tensor};
 use serde::Serialize;
 
+use super::non_finite::entries;
 use super::{Checkpoint, Format, Result};
 
-/// A checkpoint's tensors and what can be told of them without a model.
+/// What a checkpoint holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Inspection {
-    /// How it is stored.
+    /// The file's format.
     pub format: Format,
-    /// A wrapper's prefix that was stripped from every name.
+    /// The keys that lead to the state dict inside a PyTorch file.
+    pub nested_under: Option<String>,
+    /// What was taken off the front of every name.
     pub stripped_prefix: Option<String>,
+    /// What the file says beside its tensors.
+    pub metadata: BTreeMap<String, String>,
     /// Entries of all parameters together.
     pub parameters: usize,
     /// Entries of all buffers together.
     pub buffers: usize,
-    /// Sorted by name.
+    /// The tensors by name, sorted.
     pub tensors: Vec<TensorInspection>,
-    /// Text that came with the tensors.
-    pub metadata: BTreeMap<String, String>,
 }
 
-/// One tensor.
+/// One tensor in numbers; the arithmetic is in double precision.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TensorInspection {
-    /// Its name, without a wrapper's prefix.
+    /// Its name.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Its type as stored.
+    /// The type of its entries in the file.
     pub dtype: String,
-    /// Whether it is trained.
+    /// What it is for, as far as its name and type tell.
     pub role: TensorRole,
-    /// Euclidean norm of its finite entries; `None` for integers.
+    /// The number of its entries.
+    pub entries: usize,
+    /// The square root of the sum of the squares of its finite entries; `None` for integers.
     pub norm: Option<f64>,
-    /// Smallest finite entry.
+    /// The least finite entry, if there is one.
     pub min: Option<f64>,
-    /// Largest finite entry.
+    /// The greatest finite entry, if there is one.
     pub max: Option<f64>,
-    /// Entries that are NaN or infinite.
+    /// How many entries are infinite or not numbers.
     pub non_finite: usize,
 }
 
-/// What a tensor's name and type say of it.
+/// What a tensor is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum TensorRole {
-    /// Trained.
+    /// Trained: every floating-point tensor that is not known as a buffer.
     Parameter,
-    /// Statistics and counts that training updates without a gradient, and integers.
+    /// Kept by batch normalisation: `running_mean`, `running_var`, `num_batches_tracked`.
     Buffer,
+    /// Any other tensor of integers.
+    Integer,
 }
 
 impl fmt::Display for TensorRole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
             Self::Parameter => "parameter",
             Self::Buffer => "buffer",
+            Self::Integer => "integer",
         })
     }
 }
 
 impl TensorRole {
-    fn of(name: &str, tensor: &Tensor) -> Self {
-        let statistic = ["running_mean", "running_var", "num_batches_tracked"].iter().any(|end| name.ends_with(end));
-        if statistic || !tensor.dtype().is_float() { Self::Buffer } else { Self::Parameter }
+    fn of(name: &str, integer: bool) -> Self {
+        match name.rsplit('.').next() {
+            Some("running_mean" | "running_var" | "num_batches_tracked") => Self::Buffer,
+            _ if integer => Self::Integer,
+            _ => Self::Parameter,
+        }
     }
 }
 
 impl Checkpoint {
-    /// Looks at every entry of every tensor.
+    /// Describes every tensor.
+    ///
+    /// # Errors
+    /// Candle's error when it cannot convert a tensor to double precision.
     pub fn inspect(&self) -> Result<Inspection> {
-        let tensors = self.tensors.iter().map(|(name, t)| inspect(name, t)).collect::<Result<Vec<_>>>()?;
-        let entries = |role: TensorRole| {
-            tensors.iter().filter(|t| t.role == role).map(|t| t.shape.iter().product::<usize>()).sum()
-        };
+        let tensors = self
+            .tensors
+            .iter()
+            .map(|(name, tensor)| {
+                let entries = entries(tensor)?;
+                let floating = tensor.dtype().is_float();
+                let finite = || entries.iter().copied().filter(|entry| entry.is_finite());
+                Ok(TensorInspection {
+                    name: name.clone(),
+                    shape: tensor.dims().to_vec(),
+                    dtype: self.stored_dtypes[name].to_string(),
+                    role: TensorRole::of(name, !floating),
+                    entries: entries.len(),
+                    norm: floating.then(|| finite().map(|entry| entry * entry).sum::<f64>().sqrt()),
+                    min: finite().reduce(f64::min),
+                    max: finite().reduce(f64::max),
+                    non_finite: entries.len() - finite().count(),
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let total =
+            |role| tensors.iter().filter(|tensor| tensor.role == role).map(|tensor| tensor.entries).sum();
         Ok(Inspection {
             format: self.format,
+            nested_under: self.nested_under.clone(),
             stripped_prefix: self.stripped_prefix.clone(),
-            parameters: entries(TensorRole::Parameter),
-            buffers: entries(TensorRole::Buffer),
             metadata: self.metadata.clone(),
+            parameters: total(TensorRole::Parameter),
+            buffers: total(TensorRole::Buffer),
             tensors,
         })
     }
-}
-
-fn inspect(name: &str, tensor: &Tensor) -> Result<TensorInspection> {
-    let real = tensor.dtype().is_float();
-    let entries = tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-    let finite = || entries.iter().copied().filter(|x| x.is_finite());
-    let some = finite().next().is_some();
-    Ok(TensorInspection {
-        name: name.to_string(),
-        shape: tensor.dims().to_vec(),
-        dtype: tensor.dtype().as_str().to_string(),
-        role: TensorRole::of(name, tensor),
-        norm: real.then(|| finite().map(|x| x * x).sum::<f64>().sqrt()),
-        min: some.then(|| finite().fold(f64::INFINITY, f64::min)),
-        max: some.then(|| finite().fold(f64::NEG_INFINITY, f64::max)),
-        non_finite: entries.len() - finite().count(),
-    })
 }
