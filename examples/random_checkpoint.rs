@@ -12,7 +12,9 @@ use relief_models::checkpoint;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [spec, shape, path] = arguments.as_slice() else {
-        return Err("give an architecture, the shape of an example such as 3x32x32, and the file to write".into());
+        return Err(
+            "give an architecture, the shape of an example such as 3x32x32, and the file to write".into()
+        );
     };
     let shape = shape.split('x').map(str::parse).collect::<Result<Vec<usize>, _>>()?;
     let model = Architecture::parse(spec)?;

@@ -12,8 +12,9 @@ fn an_interrupted_run_resumes_to_the_same_digits() {
     let state = folder.path().join("state.safetensors");
     let mut arguments = digits("digits-mlp-relu");
     // Far more work than can be done before the signal.
-    arguments
-        .extend(["-k", "150", "--tol", "1e-12", "--max-products", "5000", "--threads", "1"].map(String::from));
+    arguments.extend(
+        ["-k", "150", "--tol", "1e-12", "--max-products", "5000", "--threads", "1"].map(String::from),
+    );
     let state_name = state.to_str().unwrap();
     let child = Process::new(assert_cmd::cargo::cargo_bin("relief"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))

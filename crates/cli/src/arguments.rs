@@ -114,7 +114,7 @@ pub(crate) struct RunArguments {
     pub(crate) device: String,
 
     /// Gigabytes for linearized batches; what does not fit is computed again for every product
-    #[arg(long, value_name = "GB", default_value_t = 2.0, help_heading = "Computation")]
+    #[arg(long, value_name = "GB", default_value_t = 4.0, help_heading = "Computation")]
     pub(crate) memory: f64,
 
     #[command(flatten)]

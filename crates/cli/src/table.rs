@@ -18,7 +18,9 @@ pub(crate) fn render(header: &[&str], rows: &[Vec<String>]) -> String {
         format!("  {}", cells.collect::<Vec<_>>().join("   ")).trim_end().to_string()
     };
     let mut out = vec![line(header.to_vec())];
-    out.push(line(widths.iter().map(|w| "-".repeat(*w)).collect::<Vec<_>>().iter().map(String::as_str).collect()));
+    out.push(line(
+        widths.iter().map(|w| "-".repeat(*w)).collect::<Vec<_>>().iter().map(String::as_str).collect(),
+    ));
     out.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
     out.join("\n")
 }

@@ -8,8 +8,8 @@ use crate::objective::{Linearization, Objective};
 use crate::operator::SymmetricOperator;
 use crate::{Error, Parameters, Result};
 
-/// Bytes of linearizations that are kept between products unless said otherwise: 2 GiB.
-pub const DEFAULT_MEMORY: usize = 2 << 30;
+/// Bytes of linearizations that are kept between products unless said otherwise: 4 GiB.
+pub const DEFAULT_MEMORY: usize = 4 << 30;
 
 /// An objective at a point: loss, gradient, and the linearized batches as far as memory allows.
 ///

@@ -229,7 +229,10 @@ fn bounds_allow_for_rounded_products() {
     let mut operator = Rotated::new(&with(&[1.0, 0.8], bulk(998, -0.1, 0.4)));
     operator.single_precision = true;
     let wanted = Wanted::Largest { k: 2 };
-    let eigen = solve(&Lanczos { wanted, unit_roundoff: f64::from(f32::EPSILON) / 2.0, ..Lanczos::default() }, &operator);
+    let eigen = solve(
+        &Lanczos { wanted, unit_roundoff: f64::from(f32::EPSILON) / 2.0, ..Lanczos::default() },
+        &operator,
+    );
     for (pair, expected) in eigen.largest.iter().zip([1.0, 0.8]) {
         assert!((pair.value - expected).abs() <= pair.error_bound && pair.error_bound > 1e-7);
     }

@@ -11,12 +11,15 @@ fn symmetric(n: usize) -> impl Strategy<Value = Vec<f64>> {
 
 fn columns(operator: &dyn SymmetricOperator) -> Vec<Vec<f64>> {
     let n = operator.dim();
-    let units: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| f64::from(u8::from(i == j))).collect()).collect();
+    let units: Vec<Vec<f64>> =
+        (0..n).map(|i| (0..n).map(|j| f64::from(u8::from(i == j))).collect()).collect();
     operator.apply_block(&units).unwrap()
 }
 
 fn close(a: &[Vec<f64>], b: impl Fn(usize, usize) -> f64) -> bool {
-    a.iter().enumerate().all(|(j, column)| column.iter().enumerate().all(|(i, x)| (x - b(i, j)).abs() < 1e-13))
+    a.iter()
+        .enumerate()
+        .all(|(j, column)| column.iter().enumerate().all(|(i, x)| (x - b(i, j)).abs() < 1e-13))
 }
 
 const N: usize = 7;

@@ -80,7 +80,9 @@ impl Loss {
                 Ok(labels.clone())
             }
             (Self::Mse | Self::HalfSquaredError, Targets::Classes(labels)) => one_hot(labels, outputs),
-            (Self::BinaryCrossEntropy, Targets::Classes(labels)) if outputs.iter().product::<usize>() == 1 => {
+            (Self::BinaryCrossEntropy, Targets::Classes(labels))
+                if outputs.iter().product::<usize>() == 1 =>
+            {
                 in_range(labels, 2)?;
                 shaped(&labels.to_dtype(DType::F64)?, outputs)
             }
@@ -124,7 +126,8 @@ fn in_range(labels: &Tensor, classes: usize) -> Result<(), TaskError> {
 
 fn one_hot(labels: &Tensor, outputs: &[usize]) -> Result<Tensor, TaskError> {
     let &[classes] = outputs else {
-        let problem = format!("class labels need one output per class, but the model's outputs have shape {outputs:?}");
+        let problem =
+            format!("class labels need one output per class, but the model's outputs have shape {outputs:?}");
         return Err(TaskError::Targets(problem));
     };
     in_range(labels, classes)?;

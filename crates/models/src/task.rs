@@ -104,7 +104,7 @@ impl Task {
         let targets = loss.target_tensor(&data.targets, &probe.outputs)?;
         let batch_norm = probe.batch_norm.then_some(options.batch_norm);
         let whole = batch_norm == Some(BatchNormMode::Batch) && !options.statistics_per_batch;
-        let batch_size = batch_size(data.examples(), probe.entries, whole, options)?;
+        let batch_size = batch_size(data.examples(), &probe, whole, options)?;
 
         let wanted = architecture.wanted(data.example_shape())?;
         let trainable: Vec<&str> =
@@ -125,7 +125,8 @@ impl Task {
             .step_by(batch_size)
             .map(|start| {
                 let examples = batch_size.min(data.examples() - start);
-                let tensors = vec![data.inputs.narrow(0, start, examples)?, targets.narrow(0, start, examples)?];
+                let tensors =
+                    vec![data.inputs.narrow(0, start, examples)?, targets.narrow(0, start, examples)?];
                 Ok(Batch { tensors, examples })
             })
             .collect::<Result<Vec<_>, TaskError>>()?;
@@ -172,7 +173,10 @@ fn prediction(outputs: &[f64]) -> usize {
 
 fn check_options(loss: Loss, options: &TaskOptions) -> Result<(), TaskError> {
     if !(0.0..1.0).contains(&options.smoothing) {
-        return Err(TaskError::Option(format!("label smoothing is {}, but must be in 0..1", options.smoothing)));
+        return Err(TaskError::Option(format!(
+            "label smoothing is {}, but must be in 0..1",
+            options.smoothing
+        )));
     }
     if options.smoothing > 0.0 && !loss.smooths() {
         return Err(TaskError::Option(format!("the loss `{loss}` has no label smoothing: leave it out")));
@@ -184,7 +188,12 @@ fn check_options(loss: Loss, options: &TaskOptions) -> Result<(), TaskError> {
     Ok(())
 }
 
-fn batch_size(examples: usize, entries: usize, whole: bool, options: &TaskOptions) -> Result<usize, TaskError> {
+fn batch_size(
+    examples: usize,
+    probe: &Probe,
+    whole: bool,
+    options: &TaskOptions,
+) -> Result<usize, TaskError> {
     match options.batch_size {
         Some(0) => Err(TaskError::Option("the batch size is 0: it must be at least 1".into())),
         Some(size) if size > examples => Err(TaskError::Option(format!(
@@ -200,7 +209,9 @@ fn batch_size(examples: usize, entries: usize, whole: bool, options: &TaskOption
             // Enough batches for many cores, but none so small that products get narrow; never by number of threads,
             // because the sums' order must not depend on it.
             let share = examples.div_ceil(16).max(32);
-            Ok((BATCH_ENTRIES / entries.max(1)).clamp(8, 256).min(share).min(examples))
+            // A batch's gradient is as long as the parameters, so its work must be longer.
+            let entries = BATCH_ENTRIES.max(8 * probe.weights);
+            Ok((entries / probe.entries.max(1)).clamp(8, 256).min(share).min(examples))
         }
     }
 }
@@ -208,7 +219,10 @@ fn batch_size(examples: usize, entries: usize, whole: bool, options: &TaskOption
 /// What a graph for one example tells.
 struct Probe {
     outputs: Vec<usize>,
+    /// Entries of all intermediate values.
     entries: usize,
+    /// Entries of all named tensors.
+    weights: usize,
     batch_norm: bool,
     notes: Vec<String>,
 }
@@ -222,8 +236,9 @@ impl Probe {
         let outputs = architecture.build(&net, &graph.input(&dims))?;
         let (batch_norm, notes) = (net.has_batch_norm(), net.notes());
         let sum = outputs.sum_all()?;
+        let weights = graph.named().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let entries = graph.finish(&outputs, &sum, |_| true)?.intermediate_entries();
-        Ok(Self { outputs: outputs.dims()[1..].to_vec(), entries, batch_norm, notes })
+        Ok(Self { outputs: outputs.dims()[1..].to_vec(), entries, weights, batch_norm, notes })
     }
 }
 

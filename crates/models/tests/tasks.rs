@@ -45,7 +45,10 @@ fn value(outputs: usize, targets: Targets, options: &TaskOptions) -> (f64, Vec<V
 
 #[track_caller]
 fn assert_close(found: f64, expected: f64) {
-    assert!((found - expected).abs() <= 1e-14 * expected.abs().max(1.0), "found {found}, expected {expected}");
+    assert!(
+        (found - expected).abs() <= 1e-14 * expected.abs().max(1.0),
+        "found {found}, expected {expected}"
+    );
 }
 
 const CLASSES: [u32; 6] = [0, 2, 1, 1, 0, 2];
@@ -88,9 +91,11 @@ fn squared_errors_in_both_conventions() {
 
 #[test]
 fn binary_cross_entropy_of_one_output() {
-    let (found, rows) = value(1, Targets::Classes(labels(&[0, 1, 1, 0, 1, 0])), &options(Loss::BinaryCrossEntropy));
+    let (found, rows) =
+        value(1, Targets::Classes(labels(&[0, 1, 1, 0, 1, 0])), &options(Loss::BinaryCrossEntropy));
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
-    let one = |(row, t): (&Vec<f64>, f64)| -(t * sigmoid(row[0]).ln() + (1.0 - t) * (1.0 - sigmoid(row[0])).ln());
+    let one =
+        |(row, t): (&Vec<f64>, f64)| -(t * sigmoid(row[0]).ln() + (1.0 - t) * (1.0 - sigmoid(row[0])).ln());
     assert_close(found, rows.iter().zip([0.0, 1.0, 1.0, 0.0, 1.0, 0.0]).map(one).sum::<f64>() / 6.0);
 }
 
@@ -128,7 +133,9 @@ fn next_token_loss_of_a_small_gpt() {
 }
 
 fn digits_task(options: &TaskOptions) -> Task {
-    let data = Dataset::load("digits", &DataOptions { limit: Some(90), dtype: DType::F64, ..Default::default() }).unwrap();
+    let data =
+        Dataset::load("digits", &DataOptions { limit: Some(90), dtype: DType::F64, ..Default::default() })
+            .unwrap();
     let model = Architecture::parse("mlp:widths=64-8-10,activation=tanh").unwrap();
     let tensors = model.random_parameters(data.example_shape(), 0, DType::F64).unwrap();
     Task::new(&model, &tensors, &data, options).unwrap()
@@ -144,7 +151,9 @@ fn product(task: &Task) -> (f64, Vec<f64>) {
 
 #[test]
 fn batches_change_nothing_but_rounding() {
-    let with = |batch_size| digits_task(&TaskOptions { batch_size: Some(batch_size), ..options(Loss::CrossEntropy) });
+    let with = |batch_size| {
+        digits_task(&TaskOptions { batch_size: Some(batch_size), ..options(Loss::CrossEntropy) })
+    };
     let (loss, whole) = product(&with(90));
     for size in [1, 7, 32, 89] {
         let (found, parts) = product(&with(size));
@@ -169,7 +178,8 @@ fn chosen_parameters_give_their_block_of_the_matrix() {
     let whole = digits_task(&options(Loss::CrossEntropy));
     let part = digits_task(&TaskOptions { parameters: vec!["2.*".into()], ..options(Loss::CrossEntropy) });
     let at = whole.objective.parameters();
-    let ranges = at.ranges().into_iter().filter(|(name, _)| name.starts_with("2.")).map(|(_, range)| range).collect();
+    let ranges =
+        at.ranges().into_iter().filter(|(name, _)| name.starts_with("2.")).map(|(_, range)| range).collect();
     let all = Curvature::new(&whole.objective, at, DEFAULT_MEMORY).unwrap();
     let block = Restricted::new(all.hessian(), ranges).unwrap();
     let own = Curvature::new(&part.objective, part.objective.parameters(), DEFAULT_MEMORY).unwrap();
@@ -205,7 +215,8 @@ fn batch_statistics_need_all_examples_at_once() {
         "input = [4]\n[[layers]]\ntype = \"batch_norm1d\"\n[[layers]]\ntype = \"linear\"\nout_features = 3\n",
     )
     .unwrap();
-    let data = Dataset::from_tensors("made up", reals(&[6, 4], 3), Targets::Classes(labels(&CLASSES))).unwrap();
+    let data =
+        Dataset::from_tensors("made up", reals(&[6, 4], 3), Targets::Classes(labels(&CLASSES))).unwrap();
     let tensors = model.random_parameters(data.example_shape(), 0, DType::F64).unwrap();
     let build = |options: &TaskOptions| Task::new(&model, &tensors, &data, options);
     let batch = TaskOptions { batch_norm: BatchNormMode::Batch, ..options(Loss::CrossEntropy) };

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use relief_hessian::{Curvature, Lanczos, LanczosState, Objective, Outcome, Parameters, SymmetricOperator, Wanted};
+use relief_hessian::{
+    Curvature, Lanczos, LanczosState, Objective, Outcome, Parameters, SymmetricOperator, Wanted,
+};
 
 use super::vectors;
 use crate::arguments::{RunArguments, TaskArguments};

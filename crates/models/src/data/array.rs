@@ -60,7 +60,9 @@ impl Array {
         let eight = || bytes.as_chunks::<8>().0.iter().copied();
         let numbers = match element {
             Element::U8 => Numbers::Bytes(bytes.to_vec()),
-            Element::I8 => Numbers::Integers(bytes.iter().map(|&byte| i64::from(byte.cast_signed())).collect()),
+            Element::I8 => {
+                Numbers::Integers(bytes.iter().map(|&byte| i64::from(byte.cast_signed())).collect())
+            }
             Element::U16 => Numbers::Integers(two().map(|b| i64::from(u16::from_le_bytes(b))).collect()),
             Element::I16 => Numbers::Integers(two().map(|b| i64::from(i16::from_le_bytes(b))).collect()),
             Element::U32 => Numbers::Integers(four().map(|b| i64::from(u32::from_le_bytes(b))).collect()),
@@ -70,12 +72,20 @@ impl Array {
                 Numbers::Integers(eight().map(narrow).collect())
             }
             Element::I64 => Numbers::Integers(eight().map(i64::from_le_bytes).collect()),
-            Element::F16 => Numbers::Reals(Reals::Singles(two().map(|b| f16::from_le_bytes(b).to_f32()).collect())),
-            Element::Bf16 => Numbers::Reals(Reals::Singles(two().map(|b| bf16::from_le_bytes(b).to_f32()).collect())),
+            Element::F16 => {
+                Numbers::Reals(Reals::Singles(two().map(|b| f16::from_le_bytes(b).to_f32()).collect()))
+            }
+            Element::Bf16 => {
+                Numbers::Reals(Reals::Singles(two().map(|b| bf16::from_le_bytes(b).to_f32()).collect()))
+            }
             Element::F32 => Numbers::Reals(Reals::Singles(four().map(f32::from_le_bytes).collect())),
             Element::F64 => Numbers::Reals(Reals::Doubles(eight().map(f64::from_le_bytes).collect())),
         };
-        Self { described: format!("{} of shape {shape:?}", format!("{element:?}").to_lowercase()), shape, numbers }
+        Self {
+            described: format!("{} of shape {shape:?}", format!("{element:?}").to_lowercase()),
+            shape,
+            numbers,
+        }
     }
 
     /// The first `count` entries of the first dimension.

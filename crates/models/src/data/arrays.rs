@@ -85,7 +85,12 @@ impl ArrayFile for SafetensorsFile<'_> {
     }
 }
 
-fn load(file: &mut dyn ArrayFile, path: &Path, origin: &str, options: &DataOptions) -> Result<Raw, DataError> {
+fn load(
+    file: &mut dyn ArrayFile,
+    path: &Path,
+    origin: &str,
+    options: &DataOptions,
+) -> Result<Raw, DataError> {
     let source = Source { path, origin };
     let mut names = file.names();
     names.sort();
@@ -93,7 +98,11 @@ fn load(file: &mut dyn ArrayFile, path: &Path, origin: &str, options: &DataOptio
     let [x_name, y_name] = ["x", "y"].map(|letter| format!("{letter}{suffix}"));
     for wanted in [&x_name, &y_name] {
         if !names.contains(wanted) {
-            return Err(DataError::ArrayMissing { path: path.to_path_buf(), wanted: wanted.clone(), found: names });
+            return Err(DataError::ArrayMissing {
+                path: path.to_path_buf(),
+                wanted: wanted.clone(),
+                found: names,
+            });
         }
     }
     let (x, y) = (file.read(&x_name)?, file.read(&y_name)?);

@@ -30,7 +30,9 @@ impl Layout {
     /// The layout of a folder, told by the names in it.
     pub(super) fn of_folder(names: &[String]) -> Option<Self> {
         let has = |wanted: &str| names.iter().any(|name| name == wanted);
-        if has("test_batch.bin") || names.iter().any(|name| name.starts_with("data_batch_") && name.ends_with(".bin")) {
+        if has("test_batch.bin")
+            || names.iter().any(|name| name.starts_with("data_batch_") && name.ends_with(".bin"))
+        {
             Some(Self::Cifar10)
         } else if has("train.bin") || has("test.bin") {
             Some(Self::Cifar100)
@@ -56,7 +58,9 @@ impl Layout {
     /// The files of a split, in order.
     fn files(self, split: Split) -> Vec<String> {
         match (self, split) {
-            (Self::Cifar10, Split::Train) => (1..=TRAIN_BATCHES).map(|batch| format!("data_batch_{batch}.bin")).collect(),
+            (Self::Cifar10, Split::Train) => {
+                (1..=TRAIN_BATCHES).map(|batch| format!("data_batch_{batch}.bin")).collect()
+            }
             (Self::Cifar10, Split::Test) => vec!["test_batch.bin".to_owned()],
             (Self::Cifar100, split) => vec![format!("{split}.bin")],
         }
@@ -92,7 +96,10 @@ impl Records {
                     origin: path.display().to_string(),
                     example,
                     label: i64::from(label),
-                    expected: format!("0 to {}: it is no {layout:?} file, or is damaged", layout.classes() - 1),
+                    expected: format!(
+                        "0 to {}: it is no {layout:?} file, or is damaged",
+                        layout.classes() - 1
+                    ),
                 });
             }
             self.labels.push(u32::from(label));

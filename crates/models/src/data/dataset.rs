@@ -7,13 +7,7 @@ use std::{
 
 use candle_core::Tensor;
 
-use super::{
-    detect, digits,
-    error::DataError,
-    fingerprint,
-    options::DataOptions,
-    raw::Raw,
-};
+use super::{detect, digits, error::DataError, fingerprint, options::DataOptions, raw::Raw};
 
 /// What a network should answer, one entry an example.
 #[derive(Debug, Clone)]
@@ -71,7 +65,8 @@ impl Dataset {
     /// # Errors
     /// Everything that does not fit is a [`DataError`]; nothing is corrected silently.
     pub fn load(source: &str, options: &DataOptions) -> Result<Self, DataError> {
-        let raw = if source == digits::NAME { digits::load(options)? } else { detect::load(source, options)? };
+        let raw =
+            if source == digits::NAME { digits::load(options)? } else { detect::load(source, options)? };
         raw.finish(options)
     }
 
@@ -86,7 +81,11 @@ impl Dataset {
             return Err(DataError::NoExamples { origin: name.to_owned() });
         }
         if examples != labels {
-            return Err(DataError::CountMismatch { origin: name.to_owned(), inputs: examples, targets: labels });
+            return Err(DataError::CountMismatch {
+                origin: name.to_owned(),
+                inputs: examples,
+                targets: labels,
+            });
         }
         let classes = match &targets {
             Targets::Real(_) => None,

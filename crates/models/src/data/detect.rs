@@ -2,14 +2,7 @@
 
 use std::path::Path;
 
-use super::{
-    arrays, cifar,
-    error::DataError,
-    files, idx, images,
-    options::DataOptions,
-    raw::Raw,
-    text,
-};
+use super::{arrays, cifar, error::DataError, files, idx, images, options::DataOptions, raw::Raw, text};
 
 /// Read whatever is at the path.
 pub(super) fn load(source: &str, options: &DataOptions) -> Result<Raw, DataError> {
@@ -51,7 +44,8 @@ fn folder(path: &Path, source: &str, options: &DataOptions) -> Result<Raw, DataE
 fn file(path: &Path, source: &str, options: &DataOptions) -> Result<Raw, DataError> {
     let beginning = files::beginning(path, 16)?;
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let unrecognised = |found: &str| Err(DataError::Unrecognised { path: path.to_path_buf(), found: found.to_owned() });
+    let unrecognised =
+        |found: &str| Err(DataError::Unrecognised { path: path.to_path_buf(), found: found.to_owned() });
     match (extension.as_str(), beginning.as_slice()) {
         (_, []) => Err(DataError::Empty { path: path.to_path_buf() }),
         ("npz", _) | (_, [b'P', b'K', 3, 4, ..]) => arrays::load_npz(path, source, options),
@@ -59,10 +53,12 @@ fn file(path: &Path, source: &str, options: &DataOptions) -> Result<Raw, DataErr
         ("txt", _) => text::load(path, source, options),
         ("bin", _) => cifar::load_file(path, source, options),
         (_, [0, 0, 8, 3, ..]) => idx::load_file(path, source, options),
-        (_, [0, 0, 8, 1, ..]) => unrecognised("an idx file of labels: give its file of images, or the folder of both"),
-        (_, [0x93, b'N', b'U', b'M', b'P', b'Y', ..]) => {
-            unrecognised("a single NumPy array: save inputs and targets together with numpy.savez(FILE, x=..., y=...)")
+        (_, [0, 0, 8, 1, ..]) => {
+            unrecognised("an idx file of labels: give its file of images, or the folder of both")
         }
+        (_, [0x93, b'N', b'U', b'M', b'P', b'Y', ..]) => unrecognised(
+            "a single NumPy array: save inputs and targets together with numpy.savez(FILE, x=..., y=...)",
+        ),
         _ if idx::is_images_name(&files::name(path)) => idx::load_file(path, source, options),
         _ => unrecognised("a file of an unknown type"),
     }

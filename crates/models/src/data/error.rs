@@ -121,7 +121,9 @@ pub enum DataError {
         block: usize,
     },
     /// More examples asked for than there are.
-    #[error("{limit} examples were asked for, but {origin} has {available}: give a limit of at most {available}")]
+    #[error(
+        "{limit} examples were asked for, but {origin} has {available}: give a limit of at most {available}"
+    )]
     LimitTooLarge {
         /// The data set.
         origin: String,
@@ -131,7 +133,9 @@ pub enum DataError {
         available: usize,
     },
     /// A limit of zero.
-    #[error("a limit of 0 examples leaves nothing to compute with: give at least 1, or no limit for the whole set")]
+    #[error(
+        "a limit of 0 examples leaves nothing to compute with: give at least 1, or no limit for the whole set"
+    )]
     LimitZero,
     /// The asked split is not in the data.
     #[error("{origin} has no {split} split: {remedy}")]
@@ -213,7 +217,9 @@ pub enum DataError {
         reason: String,
     },
     /// A normalisation whose number of channels is not the data's.
-    #[error("the normalisation has {found} channels, but {origin} has {channels}: give 1 value or {channels} values for mean and std")]
+    #[error(
+        "the normalisation has {found} channels, but {origin} has {channels}: give 1 value or {channels} values for mean and std"
+    )]
     NormalizationChannels {
         /// The data set.
         origin: String,

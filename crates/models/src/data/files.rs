@@ -26,7 +26,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     match MultiGzDecoder::new(stored.as_slice()).read_to_end(&mut content) {
         Err(cause) => Err(DataError::Malformed {
             path: path.to_path_buf(),
-            reason: format!("its gzip compression is broken after {} bytes ({cause}), fetch it again", content.len()),
+            reason: format!(
+                "its gzip compression is broken after {} bytes ({cause}), fetch it again",
+                content.len()
+            ),
         }),
         Ok(0) => Err(DataError::Empty { path: path.to_path_buf() }),
         Ok(_) => Ok(content),

@@ -99,7 +99,11 @@ fn load_pair(images_path: &Path, source: &str, options: &DataOptions) -> Result<
 fn labels_beside(images: &Path) -> Result<PathBuf, DataError> {
     let name = files::name(images).replace("images", "labels").replace("idx3", "idx1");
     let plain = name.strip_suffix(".gz").unwrap_or(&name);
-    let candidates = [images.with_file_name(&name), images.with_file_name(plain), images.with_file_name(format!("{plain}.gz"))];
+    let candidates = [
+        images.with_file_name(&name),
+        images.with_file_name(plain),
+        images.with_file_name(format!("{plain}.gz")),
+    ];
     let [first, ..] = &candidates;
     let missing = DataError::FileMissing {
         path: first.clone(),
@@ -124,11 +128,8 @@ fn read<const D: usize>(path: &Path) -> Result<([usize; D], Vec<u8>), DataError>
             ),
         });
     }
-    let wrong_length = |expected| DataError::WrongLength {
-        path: path.to_path_buf(),
-        found: content.len() as u64,
-        expected,
-    };
+    let wrong_length =
+        |expected| DataError::WrongLength { path: path.to_path_buf(), found: content.len() as u64, expected };
     if content.len() < header {
         return Err(wrong_length(format!("the header alone has {header}")));
     }

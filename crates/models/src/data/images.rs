@@ -25,7 +25,9 @@ pub(super) fn load(folder: &Path, source: &str, options: &DataOptions) -> Result
     let count = options.count(source, available)?;
     let rounds = images.iter().map(Vec::len).max().unwrap_or(0);
     let (labels, paths): (Vec<u32>, Vec<PathBuf>) = (0..rounds)
-        .flat_map(|round| (0..).zip(&images).filter_map(move |(label, class)| Some((label, class.get(round)?.clone()))))
+        .flat_map(|round| {
+            (0..).zip(&images).filter_map(move |(label, class)| Some((label, class.get(round)?.clone())))
+        })
         .take(count)
         .unzip();
     let mut values = Vec::new();
@@ -48,7 +50,8 @@ pub(super) fn load(folder: &Path, source: &str, options: &DataOptions) -> Result
             values.extend(bytes.iter().skip(channel).step_by(form.channels));
         }
     }
-    let shape = first.map_or(vec![0; 4], |form| vec![count, form.channels, form.height as usize, form.width as usize]);
+    let shape = first
+        .map_or(vec![0; 4], |form| vec![count, form.channels, form.height as usize, form.width as usize]);
     let inputs = Inputs::Pixels { values, unit: 255.0 };
     Ok(Raw {
         classes: Some(classes.len()),
@@ -67,7 +70,10 @@ fn split_root(folder: &Path, source: &str, split: Split) -> Result<PathBuf, Data
         _ => Err(DataError::NoSplit {
             origin: source.to_owned(),
             split,
-            remedy: format!("put its classes into the subfolder {}, or ask for the other split", wanted.display()),
+            remedy: format!(
+                "put its classes into the subfolder {}, or ask for the other split",
+                wanted.display()
+            ),
         }),
     }
 }
@@ -82,8 +88,9 @@ fn images_of(class: &Path) -> Result<Vec<PathBuf>, DataError> {
     match paths.iter().find(|path| !is_image(path)) {
         Some(stranger) => Err(DataError::Unrecognised {
             path: stranger.clone(),
-            found: "it lies in a class folder, but its name is not that of a png, jpg or bmp image: move it away"
-                .to_owned(),
+            found:
+                "it lies in a class folder, but its name is not that of a png, jpg or bmp image: move it away"
+                    .to_owned(),
         }),
         None => Ok(paths),
     }
@@ -94,7 +101,8 @@ fn decode(path: &Path) -> Result<DynamicImage, DataError> {
         return Err(DataError::Empty { path: path.to_path_buf() });
     }
     // By content, as files with another format's extension are common.
-    let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(unreadable(path))?;
+    let reader =
+        ImageReader::open(path).and_then(ImageReader::with_guessed_format).map_err(unreadable(path))?;
     reader.decode().map_err(|cause| DataError::Malformed {
         path: path.to_path_buf(),
         reason: format!("it cannot be decoded as an image ({cause}), save it again as png"),
@@ -117,7 +125,9 @@ impl Form {
             other => {
                 return Err(DataError::Malformed {
                     path: path.to_path_buf(),
-                    reason: format!("its pixels are {other:?}, expected grey or RGB of 8 bits without alpha: convert it"),
+                    reason: format!(
+                        "its pixels are {other:?}, expected grey or RGB of 8 bits without alpha: convert it"
+                    ),
                 });
             }
         };

@@ -45,9 +45,12 @@ impl ArrayFile for Npz {
     fn read(&mut self, name: &str) -> Result<Array, DataError> {
         let mut content = Vec::new();
         let unpacked = self.archive.by_name(&format!("{name}.npy")).map_err(|cause| cause.to_string());
-        let unpacked = unpacked.and_then(|mut entry| entry.read_to_end(&mut content).map_err(|cause| cause.to_string()));
+        let unpacked =
+            unpacked.and_then(|mut entry| entry.read_to_end(&mut content).map_err(|cause| cause.to_string()));
         unpacked.map_err(|cause| {
-            self.malformed(format!("array `{name}` cannot be unpacked ({cause}), save or fetch the file again"))
+            self.malformed(format!(
+                "array `{name}` cannot be unpacked ({cause}), save or fetch the file again"
+            ))
         })?;
         decode(&content).map_err(|reason| self.malformed(format!("array `{name}` {reason}")))
     }

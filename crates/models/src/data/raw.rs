@@ -134,19 +134,21 @@ impl Raw {
             Inputs::Reals(Reals::Doubles(values)) => {
                 self.normalized::<T, f64>(values, |value| value, options.normalize.as_ref())?
             }
-            Inputs::Tokens(values) => {
-                Tensor::from_slice(values, self.shape.as_slice(), &Device::Cpu)?
-            }
+            Inputs::Tokens(values) => Tensor::from_slice(values, self.shape.as_slice(), &Device::Cpu)?,
         };
         let targets = match &self.targets {
-            RawTargets::Classes(labels) => Targets::Classes(Tensor::from_slice(labels, examples, &Device::Cpu)?),
+            RawTargets::Classes(labels) => {
+                Targets::Classes(Tensor::from_slice(labels, examples, &Device::Cpu)?)
+            }
             RawTargets::Tokens(next) => {
                 Targets::Tokens(Tensor::from_slice(next, self.shape.as_slice(), &Device::Cpu)?)
             }
             RawTargets::Reals { shape, values } => {
                 let width = shape[1..].iter().product::<usize>().max(1);
                 let numbers = match values {
-                    Reals::Singles(values) => self.rounded::<T>(values.iter().map(|&v| f64::from(v)), width, y)?,
+                    Reals::Singles(values) => {
+                        self.rounded::<T>(values.iter().map(|&v| f64::from(v)), width, y)?
+                    }
                     Reals::Doubles(values) => self.rounded::<T>(values.iter().copied(), width, y)?,
                 };
                 Targets::Real(Tensor::from_vec(numbers, shape.as_slice(), &Device::Cpu)?)

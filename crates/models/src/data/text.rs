@@ -21,7 +21,10 @@ use super::{
 pub(super) fn load(path: &Path, source: &str, options: &DataOptions) -> Result<Raw, DataError> {
     let content = String::from_utf8(files::read(path)?).map_err(|error| DataError::Malformed {
         path: path.to_path_buf(),
-        reason: format!("it is not UTF-8 text from byte {} on: save it as UTF-8", error.utf8_error().valid_up_to()),
+        reason: format!(
+            "it is not UTF-8 text from byte {} on: save it as UTF-8",
+            error.utf8_error().valid_up_to()
+        ),
     })?;
     let context = options.context.unwrap_or(DataOptions::DEFAULT_CONTEXT);
     if context == 0 {

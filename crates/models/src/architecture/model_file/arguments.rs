@@ -133,9 +133,10 @@ fn activation(kind: &str, keys: &Keys<'_>) -> Result<Activation> {
             let all: Vec<&str> = TYPES.into_iter().chain(Activation::NAMES).collect();
             let near = nearest(kind, all.iter().copied());
             let list = all.join(", ");
-            return Err(
-                keys.error_at("type", format!("there is no layer `{kind}`: did you mean `{near}`? (one of {list})"))
-            );
+            return Err(keys.error_at(
+                "type",
+                format!("there is no layer `{kind}`: did you mean `{near}`? (one of {list})"),
+            ));
         }
     })
 }
