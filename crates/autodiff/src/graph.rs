@@ -37,6 +37,7 @@ impl Kind {
 
 /// A node with what the engine needs to know about its surroundings.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
     pub(crate) shape: Vec<usize>,

@@ -23,7 +23,7 @@ impl<'a> Host<'a> {
     }
 
     /// The entries from the tensor's first one on, in storage order.
-    pub(crate) fn from_start<T: WithDType>(&self) -> Result<&[T]> {
+    pub(crate) fn entries_from_first<T: WithDType>(&self) -> Result<&[T]> {
         let Storage::Cpu(storage) = &*self.storage else {
             return Err(Error::Device { operation: self.operation });
         };
@@ -35,7 +35,7 @@ impl<'a> Host<'a> {
         if !self.layout.is_contiguous() {
             return Err(Error::Unavailable(format!("{}: the argument is not contiguous", self.operation)));
         }
-        Ok(&self.from_start()?[..self.layout.shape().elem_count()])
+        Ok(&self.entries_from_first()?[..self.layout.shape().elem_count()])
     }
 
     /// Distance between neighbours along each axis.

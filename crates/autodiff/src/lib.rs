@@ -7,6 +7,8 @@
 //!
 //! This crate knows no files and no architectures.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod builder;
 mod error;
 mod graph;

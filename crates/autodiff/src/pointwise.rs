@@ -25,7 +25,7 @@ pub(crate) fn map(rule: &dyn Elementwise, order: usize, x: &Tensor) -> Result<Te
     }
 }
 
-/// sum_i a_i b_i, entry by entry, over pairs of tensors of one shape.
+/// `sum_i` `a_i` `b_i`, entry by entry, over pairs of tensors of one shape.
 pub(crate) fn sum_of_products(pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
     let (first, rest) = pairs
         .split_first()

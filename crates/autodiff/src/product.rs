@@ -1,6 +1,6 @@
 //! Products with derivative tensors at a linearized point, by forward-over-reverse differentiation.
 //!
-//! A *component* is the coefficient of one infinitesimal in a truncated polynomial: directions v_1 .. v_k of a block are
+//! A *component* is the coefficient of one infinitesimal in a truncated polynomial: directions `v_1` .. `v_k` of a block are
 //! independent first-order components, and the direction pair (u, v) of a third-order product adds the mixed component
 //! uv. Pushing components forward (tangents) and pulling components back (cotangents) through the three kinds of
 //! operation is all there is; the gradient of the component v at the parameters is H v, of the component uv it is
@@ -237,9 +237,10 @@ impl Linearized {
                 graph
                     .parameters
                     .iter()
-                    .map(|(_, id)| match cotangents[*id][c].take() {
-                        Some(g) => Ok(g.contiguous()?),
-                        None => {
+                    .map(|(_, id)| {
+                        if let Some(g) = cotangents[*id][c].take() {
+                            Ok(g.contiguous()?)
+                        } else {
                             let device = self.value(graph.loss)?.device();
                             Ok(Tensor::zeros(graph.nodes[*id].shape.as_slice(), self.dtype, device)?)
                         }
@@ -314,7 +315,7 @@ impl Linearized {
         Ok(())
     }
 
-    /// f''(x) (x_u g_v + x_v g_u) + f'''(x) x_u x_v g: what a curved function adds to the mixed component.
+    /// f''(x) (`x_u` `g_v` + `x_v` `g_u`) + f'''(x) `x_u` `x_v` g: what a curved function adds to the mixed component.
     fn pull_back_mixed(
         &self,
         id: Id,

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 
 use crate::Result;
 
-/// An operation that is linear in all its differentiable arguments together: y = sum_k A_k x_k.
+/// An operation that is linear in all its differentiable arguments together: y = `sum_k` `A_k` `x_k`.
 ///
 /// Integer arguments (indices) and data-dependent choices (which entry is a window's maximum) are *fixed* at the point
 /// of linearization: [`fix`](Linear::fix) extracts them once, and every later product uses the same choice.
@@ -21,10 +21,10 @@ pub trait Linear: Debug + Send + Sync {
         Ok(None)
     }
 
-    /// y = sum_k A_k x_k, where an absent argument counts as zero (at least one is present).
+    /// y = `sum_k` `A_k` `x_k`, where an absent argument counts as zero (at least one is present).
     fn apply(&self, arguments: &[Option<&Tensor>], fixed: Option<&Tensor>) -> Result<Tensor>;
 
-    /// A_k' g for the argument `k`.
+    /// `A_k`' g for the argument `k`.
     fn adjoint(&self, argument: usize, cotangent: &Tensor, fixed: Option<&Tensor>) -> Result<Tensor>;
 }
 
@@ -36,13 +36,13 @@ pub trait Bilinear: Debug + Send + Sync {
     /// Name for messages.
     fn name(&self) -> &'static str;
 
-    /// sum_i B(a_i, b_i) over the pairs (a_i, b_i); there is at least one.
+    /// `sum_i` `B(a_i`, `b_i`) over the pairs (`a_i`, `b_i`); there is at least one.
     fn apply(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor>;
 
-    /// sum_i of the adjoint in the first argument, over the pairs (g_i, b_i).
+    /// `sum_i` of the adjoint in the first argument, over the pairs (`g_i`, `b_i`).
     fn adjoint_left(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor>;
 
-    /// sum_i of the adjoint in the second argument, over the pairs (g_i, a_i).
+    /// `sum_i` of the adjoint in the second argument, over the pairs (`g_i`, `a_i`).
     fn adjoint_right(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor>;
 }
 

@@ -72,7 +72,6 @@ impl From<relief_hessian::Error> for Failure {
         use relief_hessian::Error;
         match &error {
             Error::NonFiniteLoss { .. } | Error::NonFinite(_) => Self::Numbers(error.to_string()),
-            Error::State(_) => Self::Input(error.to_string()),
             _ => Self::Input(error.to_string()),
         }
     }

@@ -1,11 +1,5 @@
 //! The command line: parse, call, print, save. No numerics.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "results go to stdout, everything else to stderr"
-)]
-
 mod arguments;
 mod commands;
 mod envelope;

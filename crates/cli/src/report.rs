@@ -8,6 +8,7 @@ use crate::{numbers, table};
 
 /// The `result` of `relief eigenvalues`.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the key's name is part of the format")]
 pub(crate) struct Pairs {
     /// What `pairs` are: `largest`, `smallest` or `magnitude`.
     pub(crate) which: &'static str,

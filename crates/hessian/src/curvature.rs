@@ -156,12 +156,11 @@ impl<'a> Curvature<'a> {
         directions: &[Vec<Tensor>],
     ) -> Result<Vec<Vec<f64>>> {
         let fresh;
-        let linearization = match &self.kept[batch] {
-            Some(kept) => kept.as_ref(),
-            None => {
-                fresh = self.objective.linearize(&self.at, batch)?;
-                fresh.as_ref()
-            }
+        let linearization = if let Some(kept) = &self.kept[batch] {
+            kept.as_ref()
+        } else {
+            fresh = self.objective.linearize(&self.at, batch)?;
+            fresh.as_ref()
         };
         let products = match matrix {
             Matrix::Hessian => linearization.hessian_products(directions)?,

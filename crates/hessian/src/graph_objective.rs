@@ -49,13 +49,12 @@ impl GraphObjective {
         for batch in batches {
             let shapes: Vec<Vec<usize>> = batch.tensors.iter().map(|t| t.dims().to_vec()).collect();
             let found = known.iter().find(|(s, _)| *s == shapes).map(|(_, graph)| graph.clone());
-            let graph = match found {
-                Some(graph) => graph,
-                None => {
-                    let graph = Arc::new(Self::graph(&parameters, &shapes, &build)?);
-                    known.push((shapes, graph.clone()));
-                    graph
-                }
+            let graph = if let Some(graph) = found {
+                graph
+            } else {
+                let graph = Arc::new(Self::graph(&parameters, &shapes, &build)?);
+                known.push((shapes, graph.clone()));
+                graph
             };
             graphs.push(graph);
             converted.push(Self::convert(&batch, parameters.dtype())?);
@@ -64,6 +63,7 @@ impl GraphObjective {
     }
 
     /// Adds w/2 |theta|^2 to the objective.
+    #[must_use]
     pub fn with_weight_decay(mut self, weight_decay: f64) -> Self {
         self.weight_decay = weight_decay;
         self

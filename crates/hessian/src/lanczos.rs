@@ -21,6 +21,7 @@ pub use state::LanczosState;
 pub use wanted::Wanted;
 
 use state::Phase;
+use wanted::Outside;
 
 /// Settings of the solver.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -232,7 +233,7 @@ impl Lanczos {
             state.push_random()?;
         } else if found || whole || state.products + k >= self.max_products {
             if whole {
-                state.outside = self.wanted.outside(&ritz, &chosen);
+                state.outside = Some(Outside::of(&ritz, &chosen));
                 state.checked = true;
             }
             state.begin_certifying(&ritz, &chosen);
@@ -284,7 +285,7 @@ impl Lanczos {
             let chosen = self.wanted.select(&all.values);
             state.checked = passed && !verdict.enters;
             if state.checked {
-                state.outside = self.wanted.outside(&inside, &[]);
+                state.outside = Some(Outside::of(&inside, &[]));
             }
             state.begin_certifying(&all, &chosen);
             return Ok(progress);
@@ -293,7 +294,7 @@ impl Lanczos {
             // The projection is the matrix itself, and one more look at it settles everything.
             let all = state.krylov.ritz(step.beta, 0)?;
             let chosen = self.wanted.select(&all.values);
-            state.outside = self.wanted.outside(&all, &chosen);
+            state.outside = Some(Outside::of(&all, &chosen));
             state.checked = true;
             state.begin_certifying(&all, &chosen);
             return Ok(progress);

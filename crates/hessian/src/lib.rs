@@ -4,6 +4,8 @@
 //! [`CandleObjective`] from any candle closure). [`Curvature`] linearizes it at a point and offers its matrices as
 //! [`SymmetricOperator`]s; [`Lanczos`] finds their extreme eigenvalues with residuals and bounds.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod adapters;
 mod candle_objective;
 mod check;

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use crate::{Error, Parameters, Result};
 
-/// L(theta) = sum_b weight(b) loss_b(theta) + w/2 |theta|^2 over a fixed data set, as a function of named parameters.
+/// L(theta) = `sum_b` weight(b) `loss_b(theta)` + w/2 |theta|^2 over a fixed data set, as a function of named parameters.
 ///
 /// The point is an argument of every call, so that points can be compared and evaluated side by side.
 pub trait Objective: Send + Sync {
@@ -14,7 +14,7 @@ pub trait Objective: Send + Sync {
     /// Number of batches the data set is cut into.
     fn batches(&self) -> usize;
 
-    /// N_b / N: a ragged last batch counts for what it is. The weights sum to 1.
+    /// `N_b` / N: a ragged last batch counts for what it is. The weights sum to 1.
     fn weight(&self, batch: usize) -> f64;
 
     /// Loss and outputs on a batch.

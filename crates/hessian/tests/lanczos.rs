@@ -118,7 +118,7 @@ fn adversarial_spectra_are_never_misreported() {
             let mut by_size = spectrum.clone();
             by_size.sort_by(|a, b| b.abs().total_cmp(&a.abs()));
             let operator = Rotated::new(&spectrum);
-            for seed in 0..4 {
+            for seed in 0..2 {
                 for k in [1, 3, 5] {
                     let run = |wanted| solve(&Lanczos { wanted, seed, ..Lanczos::default() }, &operator);
                     let what = format!("{name} at scale {scale:e}, k = {k}, seed {seed}");

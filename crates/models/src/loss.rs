@@ -71,22 +71,19 @@ impl Loss {
     /// The targets of a data set as this loss reads them, for outputs of the given shape (without the batch axis).
     pub fn target_tensor(self, targets: &Targets, outputs: &[usize]) -> Result<Tensor, TaskError> {
         match (self, targets) {
-            (Self::CrossEntropy, Targets::Classes(labels)) => {
+            (Self::CrossEntropy, Targets::Classes(labels)) | (Self::NextToken, Targets::Tokens(labels)) => {
                 in_range(labels, outputs.last().copied().unwrap_or(1))?;
                 Ok(labels.clone())
             }
-            (Self::NextToken, Targets::Tokens(labels)) => {
-                in_range(labels, outputs.last().copied().unwrap_or(1))?;
-                Ok(labels.clone())
-            }
-            (Self::Mse | Self::HalfSquaredError, Targets::Classes(labels)) => one_hot(labels, outputs),
             (Self::BinaryCrossEntropy, Targets::Classes(labels))
                 if outputs.iter().product::<usize>() == 1 =>
             {
                 in_range(labels, 2)?;
                 shaped(&labels.to_dtype(DType::F64)?, outputs)
             }
-            (Self::BinaryCrossEntropy, Targets::Classes(labels)) => one_hot(labels, outputs),
+            (Self::Mse | Self::HalfSquaredError | Self::BinaryCrossEntropy, Targets::Classes(labels)) => {
+                one_hot(labels, outputs)
+            }
             (Self::Mse | Self::HalfSquaredError, Targets::Real(values)) => shaped(values, outputs),
             (Self::BinaryCrossEntropy, Targets::Real(values)) => {
                 let all = values.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;

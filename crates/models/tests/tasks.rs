@@ -222,7 +222,7 @@ fn batch_statistics_need_all_examples_at_once() {
     let batch = TaskOptions { batch_norm: BatchNormMode::Batch, ..options(Loss::CrossEntropy) };
     assert_eq!(build(&batch).unwrap().batch_size, 6);
     let parts = TaskOptions { batch_size: Some(3), ..batch.clone() };
-    assert!(build(&parts).unwrap_err().to_string().contains("6"));
+    assert!(build(&parts).unwrap_err().to_string().contains('6'));
     assert!(build(&TaskOptions { statistics_per_batch: true, ..parts }).is_ok());
     assert_eq!(build(&options(Loss::CrossEntropy)).unwrap().batch_norm, Some(BatchNormMode::Eval));
 }

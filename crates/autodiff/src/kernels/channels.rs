@@ -35,7 +35,7 @@ pub(crate) fn multiply<T: Real>(view: View, large: &[T], small: &[T], out: &mut 
 
 /// `out[c]` = sum of the large tensor's entries of channel c, accumulated in f64.
 pub(crate) fn sum<T: Real>(view: View, large: &[T], out: &mut [T]) {
-    reduce(view, out, |at| large[at].into(), |from, n| run(&large[from..from + n], |x| x.into()));
+    reduce(view, out, |at| large[at].into(), |from, n| run(&large[from..from + n], std::convert::Into::into));
 }
 
 /// `out[c]` = sum over channel c of the products of two large tensors, accumulated in f64.

@@ -27,7 +27,7 @@ impl<'a, T> Matrix<'a, T> {
         Self { data: self.data, row_stride: self.column_stride, column_stride: self.row_stride }
     }
 
-    fn from_row(self, row: usize) -> Self {
+    fn skip_rows(self, row: usize) -> Self {
         Self { data: &self.data[row * self.row_stride..], ..self }
     }
 
@@ -55,7 +55,7 @@ pub(crate) fn multiply_add<T: Real>(
         return multiply_add_strided(out, n, m, n, k, lhs, rhs, accumulate);
     }
     out[..m * n].par_chunks_mut(ROWS * n).enumerate().for_each(|(i, out)| {
-        multiply_add_strided(out, n, out.len() / n, n, k, lhs.from_row(i * ROWS), rhs, accumulate);
+        multiply_add_strided(out, n, out.len() / n, n, k, lhs.skip_rows(i * ROWS), rhs, accumulate);
     });
 }
 

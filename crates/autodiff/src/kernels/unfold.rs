@@ -41,7 +41,7 @@ impl Geometry {
         padding: [usize; 2],
         dilation: [usize; 2],
     ) -> Result<Self, Unfit> {
-        if groups == 0 || in_channels % groups != 0 || out_channels % groups != 0 {
+        if groups == 0 || !in_channels.is_multiple_of(groups) || !out_channels.is_multiple_of(groups) {
             let problem = format!(
                 "{groups} groups do not divide {in_channels} input and {out_channels} output channels"
             );

@@ -68,7 +68,7 @@ impl MatMul {
             for &pair in pairs {
                 let (left, right) = sides(pair);
                 let (l, r) = (Host::open("matmul", left.tensor)?, Host::open("matmul", right.tensor)?);
-                let (l_data, r_data) = (l.from_start::<T>()?, r.from_start::<T>()?);
+                let (l_data, r_data) = (l.entries_from_first::<T>()?, r.entries_from_first::<T>()?);
                 for index in 0..count {
                     let offset = |dims: &[usize], strides: &[usize]| batch_offset(batch, index, dims, strides);
                     let lhs = view(&l_data[offset(left.tensor.dims(), l.strides())..], l.strides(), left.transposed);

@@ -29,7 +29,7 @@ impl Value {
         self.sub(&maximum)
     }
 
-    /// exp(x_i) / sum_j exp(x_j) along `axis`.
+    /// `exp(x_i)` / `sum_j` `exp(x_j)` along `axis`.
     pub fn softmax(&self, axis: usize) -> Result<Value> {
         let exp = self.shifted(axis)?.exp()?;
         exp.div(&exp.sum_keepdim(&[axis])?)

@@ -48,6 +48,18 @@ pub(super) struct Outside {
     pub(super) lowest: f64,
 }
 
+impl Outside {
+    /// The extremes of all Ritz values but the `chosen`, with their residuals.
+    pub(super) fn of(ritz: &Ritz, chosen: &[usize]) -> Self {
+        let mut outside = Self { highest: f64::NEG_INFINITY, lowest: f64::INFINITY };
+        for i in (0..ritz.values.len()).filter(|i| !chosen.contains(i)) {
+            outside.highest = outside.highest.max(ritz.values[i] + ritz.residuals[i]);
+            outside.lowest = outside.lowest.min(ritz.values[i] - ritz.residuals[i]);
+        }
+        outside
+    }
+}
+
 impl Wanted {
     /// How many pairs in all.
     pub fn total(&self) -> usize {
@@ -125,16 +137,6 @@ impl Wanted {
             weigh(inside.values[0] - bar, inside.residuals[0]);
         }
         verdict
-    }
-
-    /// The extremes of all Ritz values but the `chosen`, with their residuals.
-    pub(super) fn outside(&self, ritz: &Ritz, chosen: &[usize]) -> Option<Outside> {
-        let mut outside = Outside { highest: f64::NEG_INFINITY, lowest: f64::INFINITY };
-        for i in (0..ritz.values.len()).filter(|i| !chosen.contains(i)) {
-            outside.highest = outside.highest.max(ritz.values[i] + ritz.residuals[i]);
-            outside.lowest = outside.lowest.min(ritz.values[i] - ritz.residuals[i]);
-        }
-        Some(outside)
     }
 
     /// Distance from pair `position` of the report (values and residuals in that order) to everything else.

@@ -36,11 +36,12 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
     }
 }
 
+/// Far more than any gzip header plus the compressed form of a few bytes.
+const ENOUGH: u64 = 1 << 16;
+
 /// At most the first `count` bytes of a file's content, unpacked where it is gzipped.
 pub(super) fn beginning(path: &Path, count: u64) -> Result<Vec<u8>, DataError> {
     let mut stored = Vec::new();
-    // Far more than any gzip header plus the compressed form of a few bytes.
-    const ENOUGH: u64 = 1 << 16;
     fs::File::open(path)
         .and_then(|file| file.take(ENOUGH.max(count)).read_to_end(&mut stored))
         .map_err(unreadable(path))?;

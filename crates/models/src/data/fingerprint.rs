@@ -20,7 +20,7 @@ pub(super) fn of_files(files: &[PathBuf]) -> Result<Option<String>, DataError> {
             let mut list = String::new();
             for file in several {
                 let name = file.file_name().unwrap_or_default().to_string_lossy();
-                list.push_str(&format!("{}  {name}\n", of_file(file)?));
+                list.extend([of_file(file)?.as_str(), "  ", &name, "\n"]);
             }
             Ok(Some(of_bytes(list.as_bytes())))
         }

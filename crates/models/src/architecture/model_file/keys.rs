@@ -84,6 +84,12 @@ impl<'a> Keys<'a> {
 
     fn required<T>(&self, name: &str, example: &str, value: Option<T>) -> Result<T> {
         value.ok_or_else(|| {
+            // A key that looks like the missing one is the likelier mistake.
+            let near = self.table.iter().find(|(key, _)| strsim::jaro_winkler(key.get_ref(), name) > 0.9);
+            if let Some((key, _)) = near {
+                let problem = format!("{} has no key `{}`: did you mean `{name}`?", self.what, key.get_ref());
+                return self.source.error(key.span().start, problem);
+            }
             self.error(format!("{} needs the key `{name}`, as in `{name} = {example}`", self.what))
         })
     }
