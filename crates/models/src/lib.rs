@@ -7,3 +7,8 @@ pub mod checkpoint;
 pub mod data;
 pub mod loss;
 pub mod task;
+
+/// The README's example, so that it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -111,7 +111,7 @@ impl Bilinear for Convolution {
 }
 
 impl Value {
-    /// Two-dimensional convolution: x [n, c, h, w], weight [o, c / groups, kh, kw], bias [o].
+    /// Two-dimensional convolution: x [n, c, h, w], weight [o, c / groups, kh, kw], bias `[o]`.
     pub fn conv2d(&self, weight: &Value, bias: Option<&Value>, options: ConvolutionOptions) -> Result<Value> {
         let (&[batch, in_channels, h, w], &[out_channels, per_group, kh, kw]) = (self.dims(), weight.dims())
         else {
@@ -126,7 +126,7 @@ impl Value {
         self.builder.bilinear(rule, self, weight, &out).with_channel_bias(bias)
     }
 
-    /// One-dimensional convolution: x [n, c, l], weight [o, c / groups, k], bias [o]; the first entry of each option
+    /// One-dimensional convolution: x [n, c, l], weight [o, c / groups, k], bias `[o]`; the first entry of each option
     /// is ignored.
     pub fn conv1d(&self, weight: &Value, bias: Option<&Value>, options: ConvolutionOptions) -> Result<Value> {
         if self.rank() != 3 || weight.rank() != 3 {
@@ -141,7 +141,7 @@ impl Value {
         self.unsqueeze(2)?.conv2d(&weight.unsqueeze(2)?, bias, row)?.squeeze(2)
     }
 
-    /// Transposed two-dimensional convolution: x [n, c, h, w], weight [c, o / groups, kh, kw], bias [o].
+    /// Transposed two-dimensional convolution: x [n, c, h, w], weight [c, o / groups, kh, kw], bias `[o]`.
     ///
     /// The output has (h - 1) stride - 2 padding + dilation (kh - 1) + `output_padding` + 1 rows.
     pub fn conv_transpose2d(

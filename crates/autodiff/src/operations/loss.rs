@@ -4,7 +4,7 @@ use crate::error::shape;
 use crate::{Result, Value};
 
 impl Value {
-    /// Mean cross-entropy of logits [n, c] against integer labels [n], in nats.
+    /// Mean cross-entropy of logits [n, c] against integer labels `[n]`, in nats.
     ///
     /// With label smoothing s the target is (1 - s) at the label plus s / c everywhere (Szegedy et al. 2016), as in
     /// PyTorch.

@@ -137,7 +137,7 @@ impl Value {
         Ok(self.builder.bilinear(rule, self, other, &c))
     }
 
-    /// x W' + b over the last axis: x [.., in], weight [out, in], bias [out] (PyTorch's layout).
+    /// x W' + b over the last axis: x [.., in], weight [out, in], bias `[out]` (PyTorch's layout).
     pub fn linear(&self, weight: &Value, bias: Option<&Value>) -> Result<Value> {
         if self.rank() == 0 || weight.rank() != 2 || self.dims()[self.rank() - 1] != weight.dims()[1] {
             return Err(shape(

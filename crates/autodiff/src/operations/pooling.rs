@@ -144,7 +144,7 @@ impl Value {
         Ok(self.chosen(planes))
     }
 
-    /// Maximum over out[0] x out[1] windows that cover the plane (PyTorch's partition).
+    /// Maximum over out`[0]` x out`[1]` windows that cover the plane (PyTorch's partition).
     pub fn adaptive_max_pool2d(&self, out: [usize; 2]) -> Result<Value> {
         let planes = Planes::new("adaptive_max_pool2d", self, |h, w| Ok(adaptive([h, w], out)))?;
         Ok(self.chosen(planes))
@@ -156,7 +156,7 @@ impl Value {
         Ok(self.averaged(planes, options.count_include_pad.then_some(options.kernel)))
     }
 
-    /// Mean over out[0] x out[1] windows that cover the plane (PyTorch's partition).
+    /// Mean over out`[0]` x out`[1]` windows that cover the plane (PyTorch's partition).
     pub fn adaptive_avg_pool2d(&self, out: [usize; 2]) -> Result<Value> {
         let planes = Planes::new("adaptive_avg_pool2d", self, |h, w| Ok(adaptive([h, w], out)))?;
         Ok(self.averaged(planes, None))

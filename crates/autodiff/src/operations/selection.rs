@@ -108,7 +108,7 @@ impl Value {
         Ok(self.builder.linear(rule, &[self, ids], &out))
     }
 
-    /// Entry `ids[i]` of row i: from [n, c] and integer [n] to [n].
+    /// Entry `ids[i]` of row i: from [n, c] and integer `[n]` to `[n]`.
     pub fn gather(&self, ids: &Value) -> Result<Value> {
         let &[n, c] = self.dims() else {
             return Err(shape("gather", format!("expected two axes, found shape {:?}", self.dims())));

@@ -18,7 +18,7 @@ pub enum InputKind {
         /// Height and width.
         size: Option<[usize; 2]>,
     },
-    /// Integer sequences [positions].
+    /// Integer sequences `[positions]`.
     Tokens {
         /// Number of different tokens.
         vocabulary: usize,

@@ -15,7 +15,7 @@ pub(super) fn strided(stride: usize, padding: usize) -> ConvolutionOptions {
 }
 
 impl Net {
-    /// x W' + b over the last axis (`nn.Linear`): `weight` [out, in], `bias` [out].
+    /// x W' + b over the last axis (`nn.Linear`): `weight` [out, in], `bias` `[out]`.
     pub fn linear(&self, x: &Value, out_features: usize, bias: bool) -> Result<Value> {
         let in_features = self.in_layer(x.dim(x.rank().saturating_sub(1)))?;
         let shape = [out_features, in_features];
@@ -24,7 +24,7 @@ impl Net {
         self.in_layer(x.linear(&weight, bias.as_ref()))
     }
 
-    /// Two-dimensional convolution (`nn.Conv2d`): `weight` [out, in / groups, kh, kw], `bias` [out].
+    /// Two-dimensional convolution (`nn.Conv2d`): `weight` [out, in / groups, kh, kw], `bias` `[out]`.
     pub fn conv2d(
         &self,
         x: &Value,
@@ -40,7 +40,7 @@ impl Net {
         self.in_layer(x.conv2d(&weight, bias.as_ref(), options))
     }
 
-    /// One-dimensional convolution (`nn.Conv1d`): `weight` [out, in / groups, k], `bias` [out]; the second entry of
+    /// One-dimensional convolution (`nn.Conv1d`): `weight` [out, in / groups, k], `bias` `[out]`; the second entry of
     /// each option counts.
     pub fn conv1d(
         &self,
@@ -57,7 +57,7 @@ impl Net {
         self.in_layer(x.conv1d(&weight, bias.as_ref(), options))
     }
 
-    /// Transposed convolution (`nn.ConvTranspose2d`): `weight` [in, out / groups, kh, kw], `bias` [out].
+    /// Transposed convolution (`nn.ConvTranspose2d`): `weight` [in, out / groups, kh, kw], `bias` `[out]`.
     pub fn conv_transpose2d(
         &self,
         x: &Value,
@@ -74,8 +74,8 @@ impl Net {
         self.in_layer(x.conv_transpose2d(&weight, bias.as_ref(), options, output_padding))
     }
 
-    /// Batch norm over all axes but the channels' (axis 1), honouring [`BatchNormMode`]: `weight` and `bias` [c] where
-    /// `affine`, buffers `running_mean` and `running_var` [c] (asked for only where they are used).
+    /// Batch norm over all axes but the channels' (axis 1), honouring [`BatchNormMode`]: `weight` and `bias` `[c]` where
+    /// `affine`, buffers `running_mean` and `running_var` `[c]` (asked for only where they are used).
     pub fn batch_norm(&self, x: &Value, eps: f64, affine: bool) -> Result<Value> {
         let shape = [self.in_layer(x.dim(1))?];
         self.saw_batch_norm();
@@ -100,7 +100,7 @@ impl Net {
         self.in_layer(x.layer_norm(axes, weight.as_ref(), bias.as_ref(), eps))
     }
 
-    /// Group norm over groups of channels (`nn.GroupNorm`): `weight` and `bias` [c].
+    /// Group norm over groups of channels (`nn.GroupNorm`): `weight` and `bias` `[c]`.
     pub fn group_norm(&self, x: &Value, groups: usize, eps: f64, affine: bool) -> Result<Value> {
         let shape = [self.in_layer(x.dim(1))?];
         let weight = self.optional("weight", affine, &shape, Initial::Constant(1.0))?;
