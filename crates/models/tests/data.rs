@@ -45,7 +45,8 @@ fn the_embedded_digits_are_the_published_ones() {
     let test = Dataset::load("digits", &DataOptions { split: Split::Test, ..options() }).unwrap();
     assert_eq!(test.examples(), 360);
     // The same images as scikit-learn's, by way of PyTorch's fixture.
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/pytorch/digits-1000.safetensors");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/fixtures/pytorch/digits-1000.safetensors");
     let expected = candle_core::safetensors::load(path, &Device::Cpu).unwrap();
     assert_eq!(flat(&data.inputs)[..64_000], flat(&expected["x"]));
     let expected: Vec<u32> = flat(&expected["y"]).into_iter().map(|y| y as u32).collect();
@@ -113,7 +114,10 @@ fn cifar_binaries() {
     };
     put(folder.path(), "data_batch_1.bin", &[record(3, 0), record(9, 5)].concat());
     let data = load(folder.path(), &DataOptions { limit: Some(2), ..options() });
-    assert_eq!((data.inputs.dims(), labels(&data), data.classes), (&[2, 3, 32, 32][..], vec![3, 9], Some(10)));
+    assert_eq!(
+        (data.inputs.dims(), labels(&data), data.classes),
+        (&[2, 3, 32, 32][..], vec![3, 9], Some(10))
+    );
     assert!((flat(&data.inputs)[3072 + 1024] - f64::from(((1024 + 5) % 251) as u8) / 255.0).abs() < 1e-15);
     refuses(folder.path().to_str().unwrap(), &options(), &["data_batch_2.bin"]);
     put(folder.path(), "data_batch_1.bin", &record(10, 0));
@@ -138,7 +142,10 @@ fn arrays_written_by_numpy() {
     assert_eq!((tokens.inputs.dtype(), tokens.classes), (DType::U32, Some(5)));
     let regression = load(&fixtures().join("regression.npz"), &options());
     let Targets::Real(targets) = &regression.targets else { panic!() };
-    assert_eq!((targets.dims(), flat(targets)), (&[4, 2][..], vec![0.0, 0.0, 1.0, -2.0, 0.5, -1.0, 1.0, -2.0]));
+    assert_eq!(
+        (targets.dims(), flat(targets)),
+        (&[4, 2][..], vec![0.0, 0.0, 1.0, -2.0, 0.5, -1.0, 1.0, -2.0])
+    );
     let test = load(&fixtures().join("splits.npz"), &DataOptions { split: Split::Test, ..options() });
     assert_eq!((labels(&test), test.classes), (vec![4, 0], Some(5)));
     refuses(fixtures().join("complex.npz").to_str().unwrap(), &options(), &["`x`", "c16"]);
@@ -149,7 +156,8 @@ fn arrays_written_by_numpy() {
 #[test]
 fn normalisation_is_per_channel_and_rounded_once() {
     let pixels = fixtures().join("pixels.npz");
-    let normalized = |text: &str| DataOptions { normalize: Some(Normalize::parse(text).unwrap()), ..options() };
+    let normalized =
+        |text: &str| DataOptions { normalize: Some(Normalize::parse(text).unwrap()), ..options() };
     let data = load(&pixels, &normalized("0.1307,0.3081"));
     assert!((flat(&data.inputs)[5] - (5.0 / 255.0 - 0.1307) / 0.3081).abs() < 1e-16);
     let single = load(&pixels, &DataOptions { dtype: DType::F32, ..normalized("0.1307,0.3081") });
@@ -184,12 +192,20 @@ fn folders_of_images() {
         let path = folder.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         if colour {
-            image::RgbImage::from_fn(width, 2, |x, y| image::Rgb([x as u8, y as u8, 200])).save(path).unwrap();
+            image::RgbImage::from_fn(width, 2, |x, y| image::Rgb([x as u8, y as u8, 200]))
+                .save(path)
+                .unwrap();
         } else {
             image::GrayImage::from_fn(width, 2, |x, y| image::Luma([(10 * x + y) as u8])).save(path).unwrap();
         }
     };
-    for path in ["one/train/cat/a.png", "one/train/cat/b.png", "one/train/dog/a.bmp", "one/test/cat/c.png", "one/test/dog/c.png"] {
+    for path in [
+        "one/train/cat/a.png",
+        "one/train/cat/b.png",
+        "one/train/dog/a.bmp",
+        "one/test/cat/c.png",
+        "one/test/dog/c.png",
+    ] {
         paint(path, true, 3);
     }
     let data = load(&folder.path().join("one"), &options());

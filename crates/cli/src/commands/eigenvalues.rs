@@ -20,9 +20,10 @@ use crate::{interrupt, output, progress, report};
 #[command(after_help = "Examples:
   relief eigenvalues notebooks-data/digits-sgd.safetensors
   relief eigenvalues net.safetensors --model mlp --data digits -k 3 --which both
-  relief eigenvalues mnist.pth --model mnist.toml --data mnist/ --normalize 0.1307,0.3081 --limit 200 --dtype f64
-  relief eigenvalues resnet.pth --model resnet18 --data cifar-10-batches-bin --limit 256 -k 1 --format json
-  relief eigenvalues net.safetensors --save-vectors top.safetensors; relief eigenvalues later.safetensors --warm-start top.safetensors")]
+  relief eigenvalues net.pth --model net.toml --data mnist/ --normalize 0.1307,0.3081
+  relief eigenvalues net.pth --model resnet18 --data cifar/ --limit 256 -k 1 --format json
+  relief eigenvalues step1.safetensors --save-vectors top.safetensors
+  relief eigenvalues step2.safetensors --warm-start top.safetensors")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     task: TaskArguments,
