@@ -46,9 +46,9 @@ impl Report {
 const STEPS: [f64; 6] = [1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8];
 /// Relative error of a difference that says nothing against a rule: a wrong one is off by far more, and where the loss is
 /// almost zero (a network that has learnt its data) differences themselves are no better.
-const GRADIENT_TOLERANCE: f64 = 1e-4;
+const GRADIENT_TOLERANCE: f64 = 1e-5;
 /// The same for differences of the gradient.
-const PRODUCT_TOLERANCE: f64 = 1e-3;
+const PRODUCT_TOLERANCE: f64 = 1e-4;
 /// How often the measured rounding errors may occur in a difference.
 const ALLOWED_NOISE: f64 = 30.0;
 
