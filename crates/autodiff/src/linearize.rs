@@ -185,8 +185,9 @@ impl<'a> Forward<'a> {
         finished.push(id);
         for a in finished {
             if graph.nodes[a].last_reader == id && a != graph.loss && a != graph.outputs {
+                // An argument that is given twice is taken once.
                 let value = self.values[a].take();
-                if order > 0 && graph.nodes[a].keeps_value {
+                if order > 0 && graph.nodes[a].keeps_value && value.is_some() {
                     self.kept[a].value = value;
                 }
             }
