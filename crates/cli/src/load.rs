@@ -65,7 +65,7 @@ impl Loaded {
 }
 
 /// Examples on which a model is checked before a long job: enough to meet every rule, few enough not to be felt.
-const CHECKED_EXAMPLES: usize = 8;
+const CHECKED_EXAMPLES: usize = 2;
 
 /// Sets up threads and device as asked.
 pub(crate) fn prepare(run: &RunArguments) -> Result<(), Failure> {
