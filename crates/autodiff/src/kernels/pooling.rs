@@ -48,7 +48,8 @@ pub(crate) fn first_maximum<T: Real>(windows: &Windows, [h, w]: [usize; 2], x: &
             let mut best = rows.0 * w + columns.0;
             for row in rows.0..rows.1 {
                 for at in row * w + columns.0..row * w + columns.1 {
-                    if x[at] > x[best] {
+                    // A NaN wins, as in PyTorch: it must not get lost.
+                    if x[at] > x[best] || x[at].is_nan() {
                         best = at;
                     }
                 }

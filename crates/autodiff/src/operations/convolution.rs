@@ -158,11 +158,14 @@ impl Value {
             return Err(unfit("conv_transpose2d", self, weight));
         }
         let size = |i: usize, n: usize, k: usize| {
-            let full = (n - 1) * options.stride[i] + options.dilation[i] * (k - 1) + output_padding[i] + 1;
-            full.checked_sub(2 * options.padding[i]).filter(|&s| s > 0)
+            let spans = n.checked_sub(1)? * options.stride[i] + options.dilation[i] * k.checked_sub(1)?;
+            (spans + output_padding[i] + 1).checked_sub(2 * options.padding[i]).filter(|&s| s > 0)
         };
         let (Some(rows), Some(columns)) = (size(0, h, kh), size(1, w, kw)) else {
-            return Err(shape("conv_transpose2d", "the padding is larger than the output".to_string()));
+            return Err(shape(
+                "conv_transpose2d",
+                "the image or kernel is empty, or the padding is larger than the output",
+            ));
         };
         let large = [rows, columns];
         let geometry = geometry(
@@ -174,10 +177,7 @@ impl Value {
             options,
         )?;
         if geometry.output() != [h, w] {
-            return Err(shape(
-                "conv_transpose2d",
-                "the output padding must be smaller than the stride or dilation",
-            ));
+            return Err(shape("conv_transpose2d", "the output padding must be smaller than the stride"));
         }
         let rule = Convolution { geometry, transposed: true };
         let out = rule.large_shape();

@@ -123,7 +123,9 @@ fn piece(order: usize, value: f64, slope: f64) -> f64 {
 
 functions! {
     /// max(x, 0), with slope 0 at 0 (PyTorch's choice).
-    relu, Relu, curved: false, |order, x| if x > 0.0 { piece(order, x, 1.0) } else { piece(order, 0.0 * x, 0.0) };
+    relu, Relu, curved: false, |order, x| {
+        if x > 0.0 { piece(order, x, 1.0) } else { piece(order, x.clamp(0.0, f64::INFINITY), 0.0) }
+    };
     /// min(max(x, 0), 6), with slope 0 at both kinks.
     relu6, Relu6, curved: false, |order, x| {
         if x > 0.0 && x < 6.0 { piece(order, x, 1.0) } else { piece(order, x.clamp(0.0, 6.0), 0.0) }
@@ -142,7 +144,7 @@ functions! {
     };
     /// clamp(x / 6 + 1/2, 0, 1).
     hard_sigmoid, HardSigmoid, curved: false, |order, x| {
-        if x > -3.0 && x < 3.0 { piece(order, x / 6.0 + 0.5, 1.0 / 6.0) } else { piece(order, if x > 0.0 { 1.0 } else { 0.0 }, 0.0) }
+        piece(order, (x / 6.0 + 0.5).clamp(0.0, 1.0), if x > -3.0 && x < 3.0 { 1.0 / 6.0 } else { 0.0 })
     };
     /// Hyperbolic tangent.
     tanh, Tanh, curved: true, |order, x| tanh(x)[order];

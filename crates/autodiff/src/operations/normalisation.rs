@@ -23,7 +23,7 @@ impl Value {
 
     /// x / sqrt(mean(x^2) + eps) over the last axis, times `weight` (Zhang & Sennrich 2019).
     pub fn rms_norm(&self, weight: Option<&Value>, eps: f64) -> Result<Value> {
-        let last = [self.rank() - 1];
+        let last = [self.rank().saturating_sub(1)];
         let square = self.sqr()?.mean_keepdim(&last)?;
         self.mul(&square.affine(1.0, eps)?.rsqrt()?)?.scaled_and_shifted(weight, None)
     }

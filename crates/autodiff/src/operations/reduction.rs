@@ -28,8 +28,11 @@ impl Value {
     /// Sum over `axes`, which stay with length 1.
     pub fn sum_keepdim(&self, axes: &[usize]) -> Result<Value> {
         let mut dims = self.dims().to_vec();
-        for &axis in axes {
+        for (i, &axis) in axes.iter().enumerate() {
             self.dim(axis)?;
+            if axes[..i].contains(&axis) {
+                return Err(shape("sum", format!("axis {axis} is named twice")));
+            }
             dims[axis] = 1;
         }
         if dims == self.dims() {
