@@ -90,9 +90,9 @@ impl From<CheckpointError> for Failure {
 impl From<DataError> for Failure {
     fn from(error: DataError) -> Self {
         match &error {
-            DataError::UnknownSplit { .. } | DataError::BadNormalization { .. } => {
-                Self::Usage(error.to_string())
-            }
+            DataError::UnknownSplit { .. }
+            | DataError::BadNormalization { .. }
+            | DataError::BadLimit { .. } => Self::Usage(error.to_string()),
             _ => Self::Input(error.to_string()),
         }
     }

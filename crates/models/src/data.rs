@@ -1,17 +1,29 @@
-//! Data sets: inputs and targets on the host, from whatever format they came in.
+//! Data sets: inputs and targets as tensors on the host, from whatever file the user has.
 //!
-//! | given | read as |
-//! |---|---|
-//! | `digits` | the 1,797 embedded 8x8 images, `[N, 64]` in 0..1 |
-//! | a folder with idx files, or a file of images | MNIST's format, plain or `.gz` |
-//! | a folder with CIFAR's `.bin` files, or one of them | CIFAR-10 or CIFAR-100, binary version |
-//! | `.npz`, `.safetensors` | arrays `x` and `y` |
-//! | a folder of folders | one class a folder of PNG, JPEG or BMP images |
-//! | `.txt` | next-character prediction |
+//! [`Dataset::load`] tells the format from the path and the first bytes:
 //!
-//! Pixels become `x / 255`, then [`Normalize`] applies; nothing else is changed, and what does not fit is a [`DataError`].
+//! | source | inputs | targets |
+//! |---|---|---|
+//! | `digits` (embedded, 1,797 examples) | `[N, 64]` in 0..1 | classes |
+//! | folder of idx files, or one file of images with its labels beside it; plain or gzipped | `[N, 1, H, W]` in 0..1 | classes |
+//! | folder of CIFAR's binary version, or one of its `.bin` files | `[N, 3, 32, 32]` in 0..1 | classes |
+//! | `.npz` or `.safetensors` with `x` and `y` (or `x_train`, `y_train`, `x_test`, `y_test`) | `[N, ...]` | classes, real targets or tokens |
+//! | folder with one subfolder of images per class, maybe below `train/` and `test/` | `[N, C, H, W]` in 0..1 | classes |
+//! | `.txt` | `[N, T]` character ids | the next characters `[N, T]` |
+//!
+//! Bytes become `byte / 255` (digits: `/ 16`), then `(x - mean) / std` where [`DataOptions::normalize`] asks for it, all
+//! in `f64`, and are rounded once to the run's dtype. Nothing is shuffled, and nothing is corrected silently: what does
+//! not fit is a [`DataError`] that says what was found and how to mend it.
+//!
+//! ```
+//! use relief_models::data::{DataOptions, Dataset};
+//! let digits = Dataset::load("digits", &DataOptions { limit: Some(200), ..DataOptions::default() })?;
+//! assert_eq!(digits.inputs.dims(), [200, 64]);
+//! assert_eq!(digits.classes, Some(10));
+//! # Ok::<(), relief_models::data::DataError>(())
+//! ```
 
-mod array;
+mod array_file;
 mod arrays;
 mod cifar;
 mod dataset;
@@ -22,8 +34,6 @@ mod files;
 mod fingerprint;
 mod idx;
 mod images;
-mod meaning;
-mod npz;
 mod options;
 mod raw;
 mod text;

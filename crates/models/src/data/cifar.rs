@@ -30,9 +30,9 @@ impl Layout {
     /// The layout of a folder, told by the names in it.
     pub(super) fn of_folder(names: &[String]) -> Option<Self> {
         let has = |wanted: &str| names.iter().any(|name| name == wanted);
-        if has("test_batch.bin")
-            || names.iter().any(|name| name.starts_with("data_batch_") && name.ends_with(".bin"))
-        {
+        // Any training batch: where the first one is missing, the error should say so.
+        let mut batches = Split::ALL.into_iter().flat_map(|split| Self::Cifar10.files(split));
+        if batches.any(|name| has(&name)) {
             Some(Self::Cifar10)
         } else if has("train.bin") || has("test.bin") {
             Some(Self::Cifar100)

@@ -127,6 +127,19 @@ impl Dataset {
         &self.inputs.dims()[1..]
     }
 
+    /// The class labels: `u32`, shape `[N]`.
+    ///
+    /// # Errors
+    /// [`DataError::NotClasses`] for real targets (labels saved as floats are not rounded silently) and for tokens.
+    pub fn class_labels(&self) -> Result<&Tensor, DataError> {
+        let found = match &self.targets {
+            Targets::Classes(labels) => return Ok(labels),
+            Targets::Real(targets) => format!("real numbers of shape {:?}", targets.dims()),
+            Targets::Tokens(targets) => format!("next tokens of shape {:?}", targets.dims()),
+        };
+        Err(DataError::NotClasses { origin: self.source.clone(), found })
+    }
+
     /// The examples of a range, as views: nothing is copied.
     ///
     /// # Errors

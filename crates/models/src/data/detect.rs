@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{arrays, cifar, error::DataError, files, idx, images, options::DataOptions, raw::Raw, text};
+use super::{
+    array_file::ArrayFile, arrays, cifar, error::DataError, files, idx, images, options::DataOptions,
+    raw::Raw, text,
+};
 
 /// Read whatever is at the path.
 pub(super) fn load(source: &str, options: &DataOptions) -> Result<Raw, DataError> {
@@ -48,8 +51,8 @@ fn file(path: &Path, source: &str, options: &DataOptions) -> Result<Raw, DataErr
         |found: &str| Err(DataError::Unrecognised { path: path.to_path_buf(), found: found.to_owned() });
     match (extension.as_str(), beginning.as_slice()) {
         (_, []) => Err(DataError::Empty { path: path.to_path_buf() }),
-        ("npz", _) | (_, [b'P', b'K', 3, 4, ..]) => arrays::load_npz(path, source, options),
-        ("safetensors", _) => arrays::load_safetensors(path, source, options),
+        ("npz", _) | (_, [b'P', b'K', 3, 4, ..]) => arrays::load(&ArrayFile::npz(path)?, source, options),
+        ("safetensors", _) => arrays::load(&ArrayFile::safetensors(path)?, source, options),
         ("txt", _) => text::load(path, source, options),
         ("bin", _) => cifar::load_file(path, source, options),
         (_, [0, 0, 8, 3, ..]) => idx::load_file(path, source, options),

@@ -120,11 +120,11 @@ pub enum DataError {
         /// Characters of one example.
         block: usize,
     },
-    /// More examples asked for than there are.
+    /// No examples, or more than there are, asked for.
     #[error(
-        "{limit} examples were asked for, but {origin} has {available}: give a limit of at most {available}"
+        "{limit} examples were asked for, but {origin} has {available}: give a limit from 1 to {available}"
     )]
-    LimitTooLarge {
+    BadLimit {
         /// The data set.
         origin: String,
         /// The limit asked for.
@@ -132,11 +132,6 @@ pub enum DataError {
         /// The examples there are.
         available: usize,
     },
-    /// A limit of zero.
-    #[error(
-        "a limit of 0 examples leaves nothing to compute with: give at least 1, or no limit for the whole set"
-    )]
-    LimitZero,
     /// The asked split is not in the data.
     #[error("{origin} has no {split} split: {remedy}")]
     NoSplit {
@@ -149,7 +144,7 @@ pub enum DataError {
     },
     /// NaN or an infinity among the numbers.
     #[error(
-        "{origin} has the value {value:e} in `{array}` at example {example} (counted from 0): only numbers \
+        "{origin} has the value {value} in `{array}` at example {example} (counted from 0): only numbers \
          that are finite in {dtype} can be used"
     )]
     NotFinite {
@@ -216,18 +211,6 @@ pub enum DataError {
         /// What is wrong.
         reason: String,
     },
-    /// A normalisation whose number of channels is not the data's.
-    #[error(
-        "the normalisation has {found} channels, but {origin} has {channels}: give 1 value or {channels} values for mean and std"
-    )]
-    NormalizationChannels {
-        /// The data set.
-        origin: String,
-        /// Channels of the normalisation.
-        found: usize,
-        /// Channels of the data.
-        channels: usize,
-    },
     /// An option that means nothing for this data.
     #[error("{option} does not apply to {origin}: {reason}")]
     OptionUnsuitable {
@@ -239,17 +222,24 @@ pub enum DataError {
         reason: String,
     },
     /// A name that is no split.
-    #[error("unknown split `{found}`: choose `train` or `test`")]
+    #[error("unknown split `{found}`, did you mean `{nearest}`? choose `train` or `test`")]
     UnknownSplit {
         /// The text given.
+        found: String,
+        /// The split whose name is nearest.
+        nearest: Split,
+    },
+    /// Class labels are needed, but the targets are something else.
+    #[error(
+        "the targets of {origin} are {found}, expected integer class labels of shape [N]: save `y` with astype('int64')"
+    )]
+    NotClasses {
+        /// The data set.
+        origin: String,
+        /// The targets, in words.
         found: String,
     },
     /// candle refused a tensor operation.
     #[error("a tensor of the data set could not be made: {0}")]
     Tensor(#[from] candle_core::Error),
-}
-
-/// Attach a path to an input/output error.
-pub(super) fn unreadable(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> DataError + '_ {
-    move |cause| DataError::Unreadable { path: path.to_path_buf(), cause }
 }

@@ -8,10 +8,18 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 
-use super::error::{DataError, unreadable};
+use super::error::DataError;
 
 /// The first two bytes of every gzip file.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Far more than any gzip header plus the compressed form of a few bytes.
+const ENOUGH: u64 = 1 << 16;
+
+/// Attach a path to an input/output error.
+pub(super) fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> DataError + '_ {
+    move |cause| DataError::Unreadable { path: path.to_path_buf(), cause }
+}
 
 /// The whole content of a file, unpacked where it is gzipped (told by its first bytes, not by its name).
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
@@ -35,9 +43,6 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, DataError> {
         Ok(_) => Ok(content),
     }
 }
-
-/// Far more than any gzip header plus the compressed form of a few bytes.
-const ENOUGH: u64 = 1 << 16;
 
 /// At most the first `count` bytes of a file's content, unpacked where it is gzipped.
 pub(super) fn beginning(path: &Path, count: u64) -> Result<Vec<u8>, DataError> {

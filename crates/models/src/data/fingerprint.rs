@@ -1,14 +1,19 @@
 //! SHA-256 of the files of a data set.
 
-use std::{fs::File, io, path::Path, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 use sha2::{Digest, Sha256};
 
-use super::error::{DataError, unreadable};
+use super::{error::DataError, files::unreadable};
 
 /// Hexadecimal SHA-256 of bytes.
 pub(super) fn of_bytes(bytes: &[u8]) -> String {
-    hexadecimal(Sha256::digest(bytes).as_slice())
+    hexadecimal(&Sha256::digest(bytes))
 }
 
 /// SHA-256 of one file, or of the list `HASH  NAME` of several; `None` without files.
@@ -20,7 +25,7 @@ pub(super) fn of_files(files: &[PathBuf]) -> Result<Option<String>, DataError> {
             let mut list = String::new();
             for file in several {
                 let name = file.file_name().unwrap_or_default().to_string_lossy();
-                list.extend([of_file(file)?.as_str(), "  ", &name, "\n"]);
+                list.extend([of_file(file)?.as_str(), "  ", &*name, "\n"]);
             }
             Ok(Some(of_bytes(list.as_bytes())))
         }
@@ -31,7 +36,7 @@ fn of_file(path: &Path) -> Result<String, DataError> {
     let mut file = File::open(path).map_err(unreadable(path))?;
     let mut hasher = HashWriter(Sha256::new());
     io::copy(&mut file, &mut hasher).map_err(unreadable(path))?;
-    Ok(hexadecimal(hasher.0.finalize().as_slice()))
+    Ok(hexadecimal(&hasher.0.finalize()))
 }
 
 /// Lets [`io::copy`] feed the hash, so that a file is never wholly in memory.
@@ -49,5 +54,9 @@ impl io::Write for HashWriter {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use image::{ColorType, DynamicImage, ImageReader};
 
 use super::{
-    error::{DataError, unreadable},
-    files,
+    error::DataError,
+    files::{self, unreadable},
     options::{DataOptions, Split},
     raw::{Inputs, Raw, RawTargets},
 };
@@ -62,7 +62,7 @@ pub(super) fn load(folder: &Path, source: &str, options: &DataOptions) -> Result
 
 /// `train/` or `test/` where the folder has them, else the folder itself, which is then all `train`.
 fn split_root(folder: &Path, source: &str, split: Split) -> Result<PathBuf, DataError> {
-    let divided = [Split::Train, Split::Test].iter().any(|split| folder.join(split.name()).is_dir());
+    let divided = Split::ALL.iter().any(|split| folder.join(split.name()).is_dir());
     let wanted = folder.join(split.name());
     match (divided, split) {
         (true, _) if wanted.is_dir() => Ok(wanted),

@@ -19,6 +19,8 @@ pub enum Split {
 }
 
 impl Split {
+    pub(super) const ALL: [Self; 2] = [Self::Train, Self::Test];
+
     /// `train` or `test`.
     pub fn name(self) -> &'static str {
         match self {
@@ -41,7 +43,12 @@ impl FromStr for Split {
         match text {
             "train" => Ok(Self::Train),
             "test" => Ok(Self::Test),
-            other => Err(DataError::UnknownSplit { found: other.to_owned() }),
+            other => {
+                let likeness = |split: Split| strsim::jaro_winkler(other, split.name());
+                let nearest =
+                    if likeness(Self::Test) > likeness(Self::Train) { Self::Test } else { Self::Train };
+                Err(DataError::UnknownSplit { found: other.to_owned(), nearest })
+            }
         }
     }
 }
@@ -164,11 +171,8 @@ impl DataOptions {
         }
         match self.limit {
             None => Ok(available),
-            Some(0) => Err(DataError::LimitZero),
-            Some(limit) if limit > available => {
-                Err(DataError::LimitTooLarge { origin: origin.to_owned(), limit, available })
-            }
-            Some(limit) => Ok(limit),
+            Some(limit) if (1..=available).contains(&limit) => Ok(limit),
+            Some(limit) => Err(DataError::BadLimit { origin: origin.to_owned(), limit, available }),
         }
     }
 }

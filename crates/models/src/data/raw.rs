@@ -101,12 +101,12 @@ impl Raw {
         if let Some(normalize) = &options.normalize {
             normalize.validate()?;
             let channels = self.shape[1];
-            if normalize.mean.len() != 1 && normalize.mean.len() != channels {
-                return Err(DataError::NormalizationChannels {
-                    origin: self.origin,
-                    found: normalize.mean.len(),
-                    channels,
-                });
+            let found = normalize.mean.len();
+            if found != 1 && found != channels {
+                let reason = format!(
+                    "it has {found} means, but the inputs have {channels} channels: give 1 or {channels}"
+                );
+                return Err(unsuitable("the normalisation", &reason));
             }
         }
         let (inputs, targets) = match options.dtype {
