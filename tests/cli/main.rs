@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod eigenvalues;
+#[allow(clippy::unreadable_literal, reason = "as published")]
+mod published;
 mod resume;
 mod verbs;
 

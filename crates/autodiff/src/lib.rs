@@ -10,19 +10,24 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod builder;
+mod cotangents;
 mod error;
+mod forward;
 mod graph;
 mod host;
+mod jet;
 mod kernels;
 mod linearize;
 mod operations;
 mod pointwise;
 mod product;
 pub mod rule;
+mod tangents;
 
 pub use builder::{GraphBuilder, Value};
 pub use error::{Error, Result};
+pub use forward::Evaluated;
 pub use graph::Graph;
-pub use linearize::{Evaluated, Linearized};
+pub use linearize::Linearized;
 pub use operations::{ConvolutionOptions, PoolOptions};
 pub use product::Direction;

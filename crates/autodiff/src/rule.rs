@@ -1,7 +1,7 @@
 //! The three kinds of operation, and the one rule each must supply.
 //!
 //! Everything the engine derives (gradient, Jv, J'u, Hessian, Gauss-Newton and third-order products) follows from these
-//! rules; see `engine.rs` for how.
+//! rules; see `product.rs` for how.
 
 use candle_core::Tensor;
 use std::fmt::Debug;

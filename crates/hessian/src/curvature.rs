@@ -26,11 +26,15 @@ pub struct Curvature<'a> {
     bytes: usize,
 }
 
-/// Which matrix a product is with.
-#[derive(Clone, Copy)]
-enum Matrix {
+/// A matrix of second derivatives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matrix {
+    /// H, of the loss.
     Hessian,
+    /// G = J' (second derivatives of the loss in the outputs) J (Schraudolph 2002).
     GaussNewton,
+    /// H - G, what the Gauss-Newton matrix leaves out.
+    Residual,
 }
 
 impl<'a> Curvature<'a> {
@@ -109,18 +113,18 @@ impl<'a> Curvature<'a> {
     }
 
     /// The Hessian of the objective.
-    pub fn hessian(&self) -> Hessian<'_, 'a> {
-        Hessian(self)
+    pub fn hessian(&self) -> CurvatureOperator<'_, 'a> {
+        self.operator(Matrix::Hessian)
     }
 
     /// The generalised Gauss-Newton matrix (with weight decay, if the objective has any).
-    pub fn gauss_newton(&self) -> GaussNewton<'_, 'a> {
-        GaussNewton(self)
+    pub fn gauss_newton(&self) -> CurvatureOperator<'_, 'a> {
+        self.operator(Matrix::GaussNewton)
     }
 
-    /// H - G, what the Gauss-Newton matrix leaves out.
-    pub fn residual(&self) -> Residual<'_, 'a> {
-        Residual(self)
+    /// Any of the matrices.
+    pub fn operator(&self, matrix: Matrix) -> CurvatureOperator<'_, 'a> {
+        CurvatureOperator { curvature: self, matrix }
     }
 
     fn products(&self, matrix: Matrix, block: &[&[f64]]) -> Result<Vec<Vec<f64>>> {
@@ -140,7 +144,8 @@ impl<'a> Curvature<'a> {
         if self.kept.iter().any(Option::is_none) {
             self.gradients.fetch_add(1, Ordering::Relaxed);
         }
-        let decay = self.objective.weight_decay();
+        // Weight decay is part of H and of G, and cancels in their difference.
+        let decay = if matrix == Matrix::Residual { 0.0 } else { self.objective.weight_decay() };
         if decay != 0.0 {
             for (sum, x) in sums.iter_mut().zip(block) {
                 sum.iter_mut().zip(*x).for_each(|(s, x)| *s += decay * x);
@@ -165,6 +170,11 @@ impl<'a> Curvature<'a> {
         let products = match matrix {
             Matrix::Hessian => linearization.hessian_products(directions)?,
             Matrix::GaussNewton => linearization.gauss_newton_products(directions)?,
+            Matrix::Residual => {
+                let whole = linearization.hessian_products(directions)?;
+                let part = linearization.gauss_newton_products(directions)?;
+                whole.iter().zip(&part).map(|(h, g)| difference(h, g)).collect::<Result<_>>()?
+            }
         };
         products
             .iter()
@@ -177,59 +187,31 @@ impl<'a> Curvature<'a> {
     }
 }
 
-fn single(mut products: Vec<Vec<f64>>, y: &mut [f64]) {
-    if let Some(product) = products.pop() {
-        y.copy_from_slice(&product);
-    }
+fn difference(a: &[Tensor], b: &[Tensor]) -> Result<Vec<Tensor>> {
+    Ok(a.iter().zip(b).map(|(a, b)| a - b).collect::<candle_core::Result<_>>()?)
 }
 
-fn slices(xs: &[Vec<f64>]) -> Vec<&[f64]> {
-    xs.iter().map(Vec::as_slice).collect()
+/// A matrix of second derivatives of an objective at a point.
+#[derive(Clone, Copy)]
+pub struct CurvatureOperator<'c, 'a> {
+    curvature: &'c Curvature<'a>,
+    matrix: Matrix,
 }
 
-/// The Hessian of an objective at a point.
-pub struct Hessian<'c, 'a>(&'c Curvature<'a>);
-
-impl SymmetricOperator for Hessian<'_, '_> {
+impl SymmetricOperator for CurvatureOperator<'_, '_> {
     fn dim(&self) -> usize {
-        self.0.at.len()
+        self.curvature.at.len()
     }
+
     fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
-        single(self.0.products(Matrix::Hessian, &[x])?, y);
+        for product in self.curvature.products(self.matrix, &[x])? {
+            y.copy_from_slice(&product);
+        }
         Ok(())
     }
+
     fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
-        self.0.products(Matrix::Hessian, &slices(xs))
-    }
-}
-
-/// The generalised Gauss-Newton matrix of an objective at a point.
-pub struct GaussNewton<'c, 'a>(&'c Curvature<'a>);
-
-impl SymmetricOperator for GaussNewton<'_, '_> {
-    fn dim(&self) -> usize {
-        self.0.at.len()
-    }
-    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
-        single(self.0.products(Matrix::GaussNewton, &[x])?, y);
-        Ok(())
-    }
-    fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
-        self.0.products(Matrix::GaussNewton, &slices(xs))
-    }
-}
-
-/// The difference of the Hessian and the Gauss-Newton matrix.
-pub struct Residual<'c, 'a>(&'c Curvature<'a>);
-
-impl SymmetricOperator for Residual<'_, '_> {
-    fn dim(&self) -> usize {
-        self.0.at.len()
-    }
-    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
-        single(self.0.products(Matrix::Hessian, &[x])?, y);
-        let gauss_newton = self.0.products(Matrix::GaussNewton, &[x])?;
-        y.iter_mut().zip(&gauss_newton[0]).for_each(|(y, g)| *y -= g);
-        Ok(())
+        let block: Vec<&[f64]> = xs.iter().map(Vec::as_slice).collect();
+        self.curvature.products(self.matrix, &block)
     }
 }

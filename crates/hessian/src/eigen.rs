@@ -11,13 +11,15 @@ pub struct EigenPair {
     pub value: f64,
     /// |A y - value y|, computed with a product of its own (estimated where the budget was spent).
     pub residual: f64,
-    /// An eigenvalue lies within this distance: min(r, r^2 / gap) once missed copies were looked for, else r; plus an
-    /// allowance for the rounding of the products.
+    /// The eigenvalue of this rank lies within this distance: min(r, r^2 / gap) once missed copies were looked for and the
+    /// gap to the others exceeds r; else no less than r, nor than the distance at which values are not told apart. An
+    /// allowance for the rounding of the products is part of it.
     pub error_bound: f64,
     /// Radians between y and an eigenvector, at most arcsin(r / gap); `None` where the gap is not known to exceed r: there
     /// only the subspace of neighbours means anything.
     pub angle_bound: Option<f64>,
-    /// Whether the residual met the tolerance.
+    /// Whether the residual met the tolerance, as did all before it in its list, and missed copies were looked for (where
+    /// the settings say so): only then is its rank known.
     pub converged: bool,
 }
 

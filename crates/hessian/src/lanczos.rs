@@ -7,6 +7,7 @@
 
 mod certify;
 mod krylov;
+mod progress;
 mod state;
 mod vectors;
 mod wanted;
@@ -17,6 +18,7 @@ use crate::eigen::Eigen;
 use crate::operator::SymmetricOperator;
 use crate::{Error, Result};
 
+pub use progress::{Control, Observer, Progress, Silent};
 pub use state::LanczosState;
 pub use wanted::Wanted;
 
@@ -84,52 +86,12 @@ pub enum Outcome {
     Interrupted(LanczosState),
 }
 
-/// Told of every product.
-pub trait Observer {
-    /// Called after each product.
-    fn product(&mut self, progress: &Progress) -> Control;
-}
-
-/// What an observer answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Control {
-    /// Go on.
-    Continue,
-    /// Stop now, resumably.
-    Interrupt,
-}
-
-/// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
-    /// Products so far.
-    pub products: usize,
-    /// Products at most.
-    pub max_products: usize,
-    /// The first wanted Ritz value.
-    pub leading_value: Option<f64>,
-    /// Its residual.
-    pub leading_residual: f64,
-    /// How many wanted pairs have converged.
-    pub converged: usize,
-    /// How many are wanted.
-    pub wanted: usize,
-}
-
-/// An observer that lets everything pass.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Silent;
-
-impl Observer for Silent {
-    fn product(&mut self, _: &Progress) -> Control {
-        Control::Continue
-    }
-}
-
 /// Share of the tolerance that estimates must reach, so that the residuals computed at the end do too.
 const SAFETY: f64 = 0.9;
 /// Numbers that the basis holds by default, where that is not too few vectors: half a gigabyte.
 const BASIS_ENTRIES: usize = 1 << 26;
+/// Share of the residual one step before, above which a residual is not falling fast.
+const LINGERING: f64 = 0.35;
 /// Steps in the complement before it may be called empty of wanted values.
 const CHECK_STEPS: usize = 6;
 
@@ -226,7 +188,17 @@ impl Lanczos {
             wanted: k,
         };
         let found = chosen.len() == k && converged == k;
-        if found && !whole && self.checks() && state.products + k < self.max_products {
+        let affordable = !whole && state.products + k < self.max_products;
+        let last = std::mem::replace(&mut state.last_residual, progress.leading_residual);
+        // A single value is not checked while its residual falls fast; where it lingers, two values may lie too close
+        // together to be told apart yet.
+        let single = found && affordable && self.check == MissedCopies::Auto && k == 1;
+        if single && last > target {
+            state.push(step)?;
+            return Ok(progress);
+        }
+        let lingers = single && progress.leading_residual > LINGERING * last;
+        if found && affordable && (self.checks() || lingers) {
             state.krylov.keep(&ritz, &chosen);
             state.krylov.defects = chosen.iter().map(|&i| ritz.residuals[i]).collect();
             state.phase = Phase::Check { kept: k, steps: 0 };
@@ -264,7 +236,7 @@ impl Lanczos {
         let found = state.krylov.diagonal(kept);
         let tolerance = self.tolerance * state.scale;
         let whole = state.krylov.len() == n;
-        let verdict = self.wanted.judge(&found, &inside, tolerance);
+        let verdict = self.wanted.judge(&found, &inside, tolerance, (n, steps));
         let enough = steps >= CHECK_STEPS.min(n - kept);
         let progress = Progress {
             products: state.products,

@@ -21,7 +21,7 @@ mod parameters;
 pub use adapters::{Affine, Counted, Deflated, Restricted, Sum};
 pub use candle_objective::CandleObjective;
 pub use check::{Finding, Report, check};
-pub use curvature::{Curvature, DEFAULT_MEMORY, GaussNewton, Hessian, Residual};
+pub use curvature::{Curvature, CurvatureOperator, DEFAULT_MEMORY, Matrix};
 pub use eigen::{Eigen, EigenPair, Status};
 pub use error::{Error, Result};
 pub use graph_objective::{Batch, GraphObjective};

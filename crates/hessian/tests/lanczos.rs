@@ -263,7 +263,7 @@ fn rounding_of_the_products_is_seen_and_said() {
     operator.single_precision = true;
     let wanted = Wanted::Largest { k: 2 };
     let eigen = solve(&Lanczos { wanted, tolerance: 1e-10, ..Lanczos::default() }, &operator);
-    assert_eq!(eigen.status, Status::Converged);
+    assert_eq!(eigen.status, Status::Converged, "{eigen:?}");
     assert!(eigen.tolerance_used > 1e-10 && eigen.tolerance_used < 1e-6, "{:e}", eigen.tolerance_used);
     let strict = Lanczos { wanted, tolerance: 1e-10, accept_rounding: false, ..Lanczos::default() };
     let eigen = solve(&strict, &operator);
@@ -404,5 +404,28 @@ fn a_state_of_something_else_is_refused() {
     for length in [0, 5, 40, bytes.len() / 2] {
         std::fs::write(&path, &bytes[..length]).unwrap();
         assert!(LanczosState::load(&path, "here").is_err());
+    }
+}
+
+#[test]
+fn drawn_spectra_with_close_and_repeated_values_are_never_misreported() {
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    for trial in 0..200 {
+        let n = random.random_range(5..150);
+        let mut spectrum: Vec<f64> = (0..n)
+            .map(|_| match trial % 3 {
+                0 => random.random_range(-1.0..1.0),
+                1 => f64::from(random.random_range(0..6)) / 5.0,
+                _ => -random.random_range(0.0f64..1.0).powi(3),
+            })
+            .collect();
+        for value in spectrum.iter_mut().take(random.random_range(0..5)) {
+            *value = 1.5 - [0.0, 10f64.powi(-random.random_range(2..10))][random.random_range(0..2)];
+        }
+        let k = random.random_range(2..=n.min(6));
+        let tolerance = 10f64.powi(-random.random_range(4..8));
+        let solver = Lanczos { wanted: Wanted::Largest { k }, tolerance, seed: trial, ..Lanczos::default() };
+        let eigen = solve(&solver, &Rotated::new(&spectrum));
+        assert_honest(&format!("trial {trial}"), &eigen.largest, &descending(&spectrum), tolerance);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use relief_hessian::{
-    Curvature, Lanczos, LanczosState, Objective, Outcome, Parameters, SymmetricOperator, Wanted,
+    Curvature, Lanczos, LanczosState, Matrix, Objective, Outcome, Parameters, SymmetricOperator, Wanted,
 };
 
 use super::vectors;
@@ -100,6 +100,14 @@ impl Operator {
             Self::Residual => "residual",
         }
     }
+
+    fn matrix(self) -> Matrix {
+        match self {
+            Self::Hessian => Matrix::Hessian,
+            Self::GaussNewton => Matrix::GaussNewton,
+            Self::Residual => Matrix::Residual,
+        }
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
@@ -123,11 +131,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     bar.say("linearizing");
     let objective = &loaded.task.objective;
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
-    let outcome = match arguments.operator {
-        Operator::Hessian => arguments.solve(&solver, &curvature.hessian(), &loaded, &mut bar)?,
-        Operator::GaussNewton => arguments.solve(&solver, &curvature.gauss_newton(), &loaded, &mut bar)?,
-        Operator::Residual => arguments.solve(&solver, &curvature.residual(), &loaded, &mut bar)?,
-    };
+    let outcome =
+        arguments.solve(&solver, &curvature.operator(arguments.operator.matrix()), &loaded, &mut bar)?;
     drop(bar);
     let eigen = match outcome {
         Outcome::Done(eigen) => eigen,

@@ -13,6 +13,9 @@ const ROUNDING_LIMIT: f64 = 1e-4;
 /// were rounded. An allowance, not a worst case: what a network's layers really lose is of this size.
 const ROUNDING_UNITS: f64 = 16.0;
 
+/// Distance, in tolerances, below which values are not told apart.
+const CLOSE: f64 = 2.0;
+
 /// What one call did.
 pub(super) enum Step {
     /// A product.
@@ -85,39 +88,52 @@ impl Lanczos {
         let excess = |p: &Known| (p.residual * p.residual - p.estimate * p.estimate).max(0.0).sqrt();
         let certified = || state.pairs.iter().filter(|p| p.certified);
         let noise_floor = relative(certified().map(excess).fold(0.0, f64::max));
-        let settled = |p: &&Known| p.certified && relative(p.estimate) <= self.tolerance;
+        // A check begins only once all estimates have met the tolerance; what it adds to them is rounding.
+        let settled = |p: &&Known| p.certified && (state.checked || relative(p.estimate) <= self.tolerance);
         let worst = relative(certified().filter(settled).map(|p| p.residual).fold(0.0, f64::max));
         let accepts = self.accept_rounding && worst <= ROUNDING_LIMIT;
         let tolerance_used = if accepts { self.tolerance.max(worst) } else { self.tolerance };
-        let converged = |p: &Known| {
-            p.certified && relative(p.estimate) <= self.tolerance && relative(p.residual) <= tolerance_used
-        };
+        let met = |p: &Known| settled(&p) && relative(p.residual) <= tolerance_used;
 
         let order = self.report_order(state);
         let measured: Vec<(f64, f64)> =
             order.iter().map(|&i| (state.pairs[i].value, state.pairs[i].residual)).collect();
+        // A value's rank is only as good as the values before it, and as the search for missed copies.
+        let mut ranked = [state.checked || !self.checks(); 2];
+        let converged: Vec<bool> = order
+            .iter()
+            .enumerate()
+            .map(|(position, &i)| {
+                let so_far = &mut ranked[usize::from(self.wanted.is_top(position))];
+                *so_far &= met(&state.pairs[i]);
+                *so_far
+            })
+            .collect();
         let rounding = ROUNDING_UNITS * self.unit_roundoff * scale;
         let pair = |position: usize| {
             let known = &state.pairs[order[position]];
-            let gap = state
-                .outside
-                .filter(|_| state.checked)
-                .map(|outside| self.wanted.gap(position, &measured, outside))
-                .filter(|gap| *gap > known.residual);
             let r = known.residual;
+            let gap =
+                state.outside.filter(|_| state.checked).map(|o| self.wanted.gap(position, &measured, o));
+            let separate = gap.filter(|gap| *gap > r.max(CLOSE * self.tolerance * scale));
+            // Values closer together than some tolerances are not told apart: a rank is then no better known than that.
+            let error = match (separate, gap) {
+                (Some(gap), _) => r.min(r * (r / gap)),
+                (None, gap) => r.max(-gap.unwrap_or(0.0)).max(CLOSE * self.tolerance * scale),
+            };
             EigenPair {
                 value: known.value,
                 residual: r,
-                error_bound: gap.map_or(r, |gap| r.min(r * (r / gap))) + rounding,
-                angle_bound: gap.map(|gap| ((r + rounding) / gap).min(1.0).asin()),
-                converged: converged(known),
+                error_bound: error + rounding,
+                angle_bound: separate.map(|gap| ((r + rounding) / gap).min(1.0).asin()),
+                converged: converged[position],
             }
         };
         let pairs: Vec<EigenPair> = (0..order.len()).map(pair).collect();
         let complete = pairs.len() == self.wanted.total();
         let status = if complete && pairs.iter().all(|p| p.converged) {
             Status::Converged
-        } else if complete && state.pairs.iter().all(|p| settled(&p)) {
+        } else if complete && state.pairs.iter().all(|p| settled(&p)) && !state.pairs.iter().all(met) {
             Status::NoiseFloor
         } else {
             Status::BudgetSpent

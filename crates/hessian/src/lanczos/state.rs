@@ -21,6 +21,8 @@ pub struct LanczosState {
     pub(super) products: usize,
     pub(super) draws: u64,
     pub(super) scale: f64,
+    /// The leading pair's residual after the product before this one.
+    pub(super) last_residual: f64,
     pub(super) checked: bool,
     pub(super) phase: Phase,
     pub(super) krylov: Krylov,
@@ -45,6 +47,7 @@ impl LanczosState {
             products: 0,
             draws: 0,
             scale: 0.0,
+            last_residual: f64::INFINITY,
             checked: false,
             phase: Phase::Search,
             krylov: Krylov::default(),
@@ -131,7 +134,7 @@ impl LanczosState {
             ("vectors".to_string(), rows(&self.krylov.vectors)?),
             ("projected".to_string(), rows(&self.krylov.projected)?),
             ("defects".to_string(), flat(self.krylov.defects.clone())?),
-            ("scale".to_string(), flat(vec![self.scale])?),
+            ("scale".to_string(), flat(vec![self.scale, self.last_residual])?),
             ("outside".to_string(), flat(outside)?),
             ("pairs".to_string(), flat(pairs.collect())?),
         ]);
@@ -191,13 +194,15 @@ impl LanczosState {
         let projected = get("projected")?;
         let m = projected.len().isqrt();
         let pairs = get("pairs")?;
+        let &[scale, last_residual] = get("scale")?.as_slice() else { return Err(none()) };
         Ok(Self {
             settings: metadata.get("settings").ok_or_else(none)?.clone(),
             n,
             seed,
             products: products as usize,
             draws,
-            scale: get("scale")?.first().copied().ok_or_else(none)?,
+            scale,
+            last_residual,
             checked: checked == 1,
             phase: match phase {
                 0 => Phase::Search,

@@ -112,12 +112,23 @@ impl Wanted {
         }
     }
 
-    /// Compares what was `found` (in the order of the report) with the Ritz values of its complement.
-    pub(super) fn judge(&self, found: &[f64], inside: &Ritz, tolerance: f64) -> Verdict {
+    /// Compares what was `found` (in the order of the report) with the Ritz values of its complement, an operator of
+    /// `n` rows, after `steps` from a random vector.
+    pub(super) fn judge(
+        &self,
+        found: &[f64],
+        inside: &Ritz,
+        tolerance: f64,
+        (n, steps): (usize, usize),
+    ) -> Verdict {
         let mut verdict = Verdict { enters: false, clear: true };
+        let all = found.iter().chain(&inside.values);
+        let spread = all.clone().copied().fold(f64::NEG_INFINITY, f64::max)
+            - all.copied().fold(f64::INFINITY, f64::min);
         let mut weigh = |margin: f64, residual: f64| {
             verdict.enters |= margin < -tolerance;
-            verdict.clear &= residual <= 0.1 * margin || residual <= tolerance;
+            verdict.clear &=
+                residual <= 0.1 * tolerance || miss_probability(margin / spread, n, steps) <= MISS;
         };
         let m = inside.values.len();
         if let Self::Magnitude { .. } = self {
@@ -139,7 +150,8 @@ impl Wanted {
         verdict
     }
 
-    /// Distance from pair `position` of the report (values and residuals in that order) to everything else.
+    /// Distance from pair `position` of the report (values and residuals in that order) to everything else; below zero
+    /// where the complement reaches beyond the pair, which can be by no more than the tolerance.
     pub(super) fn gap(&self, position: usize, pairs: &[(f64, f64)], outside: Outside) -> f64 {
         let value = pairs[position].0;
         let others = pairs.iter().enumerate().filter(|(i, _)| *i != position);
@@ -150,6 +162,15 @@ impl Wanted {
             _ if self.is_top(position) => value - outside.highest,
             _ => outside.lowest - value,
         };
-        near.min(far)
+        if far < 0.0 { far } else { near.min(far) }
     }
+}
+
+/// Probability at most that a wanted value was missed in the complement, where its gap alone must exclude that.
+const MISS: f64 = 1e-5;
+
+/// Bounds the probability that the largest eigenvalue exceeds the largest Ritz value after `steps` steps of Lanczos from a
+/// random vector by more than `share` of the spectrum's spread (Kuczynski & Wozniakowski 1992, theorem 4.2).
+fn miss_probability(share: f64, n: usize, steps: usize) -> f64 {
+    1.648 * (n as f64).sqrt() * (-share.max(0.0).sqrt() * (2.0 * steps as f64 - 1.0)).exp()
 }
