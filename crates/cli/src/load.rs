@@ -14,9 +14,9 @@ use crate::arguments::{RunArguments, TaskArguments};
 use crate::exit::Failure;
 
 /// Metadata keys of a checkpoint that say what it is.
-pub(crate) const MODEL_KEY: &str = "model";
+const MODEL_KEY: &str = "model";
 /// See [`MODEL_KEY`].
-pub(crate) const DATA_KEY: &str = "data";
+const DATA_KEY: &str = "data";
 
 /// Everything that a verb needs.
 pub(crate) struct Loaded {

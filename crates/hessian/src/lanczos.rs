@@ -68,12 +68,12 @@ impl Default for Lanczos {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MissedCopies {
-    /// When more than one pair is wanted: a single extreme value is right without.
+    /// When more than one pair is wanted, and for a single one where its residual does not fall fast.
     #[default]
     Auto,
     /// Always.
     Always,
-    /// Never: bounds are then no better than the residuals.
+    /// Never: bounds are then no better than the residuals, nor than two tolerances.
     Never,
 }
 
