@@ -82,7 +82,7 @@ impl<'a> Forward<'a> {
             }
             Kind::Bilinear(rule, a, b) => rule.apply(&[(self.argument(*a)?, self.argument(*b)?)])?,
             Kind::Elementwise(rule, x) => {
-                let x = self.argument(*x)?.contiguous()?;
+                let x = self.argument(*x)?.clone();
                 if order > 0 && node.active {
                     self.kept[id].slope = Some(map(rule.as_ref(), 1, &x)?);
                     if rule.is_curved() {

@@ -5,12 +5,22 @@
 
 pub(crate) mod channels;
 pub(crate) mod convolution;
+mod geometry;
 pub(crate) mod matrix;
 pub(crate) mod pooling;
+mod scratch;
+mod transform;
 mod unfold;
+mod winograd;
 
 /// Entries below which a kernel stays on the calling thread.
 const SERIAL: usize = 1 << 15;
+
+/// Runs loops that the compiler vectorises with the widest registers of the processor at hand.
+#[inline(always)]
+pub(crate) fn vectorised<R>(loops: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(loops)
+}
 
 /// The two kinds of number that kernels compute with.
 pub(crate) trait Real:
@@ -18,16 +28,32 @@ pub(crate) trait Real:
 {
     /// Rounds to this precision.
     fn round_from(x: f64) -> Self;
+
+    /// The calling thread's idle buffers.
+    fn shelf() -> &'static scratch::Shelf<Self>;
+}
+
+thread_local! {
+    static SINGLE: std::cell::RefCell<Vec<Vec<f32>>> = const { std::cell::RefCell::new(vec![]) };
+    static DOUBLE: std::cell::RefCell<Vec<Vec<f64>>> = const { std::cell::RefCell::new(vec![]) };
 }
 
 impl Real for f32 {
     fn round_from(x: f64) -> Self {
         x as f32
     }
+
+    fn shelf() -> &'static scratch::Shelf<Self> {
+        &SINGLE
+    }
 }
 
 impl Real for f64 {
     fn round_from(x: f64) -> Self {
         x
+    }
+
+    fn shelf() -> &'static scratch::Shelf<Self> {
+        &DOUBLE
     }
 }

@@ -19,6 +19,7 @@ mod jet;
 mod kernels;
 mod linearize;
 mod operations;
+mod order;
 mod pointwise;
 mod product;
 pub mod rule;

@@ -76,20 +76,41 @@ impl Graph {
         constants: &BTreeMap<String, Tensor>,
         inputs: &[Tensor],
     ) -> Result<Linearized> {
+        let mut linearized = self.forward_pass(order, parameters, constants, inputs)?;
+        linearized.gradient = linearized.backward(true)?;
+        Ok(linearized)
+    }
+
+    /// Loss and gradient alone, keeping nothing: faster and smaller than [`linearize`](Self::linearize).
+    pub fn gradient(
+        self: &Arc<Self>,
+        parameters: &[Tensor],
+        constants: &BTreeMap<String, Tensor>,
+        inputs: &[Tensor],
+    ) -> Result<(f64, Vec<Tensor>)> {
+        let mut linearized = self.forward_pass(1, parameters, constants, inputs)?;
+        Ok((linearized.loss, linearized.backward(false)?))
+    }
+
+    fn forward_pass(
+        self: &Arc<Self>,
+        order: usize,
+        parameters: &[Tensor],
+        constants: &BTreeMap<String, Tensor>,
+        inputs: &[Tensor],
+    ) -> Result<Linearized> {
         let mut forward = Forward::start(self, parameters, constants, inputs)?;
         for id in 0..self.nodes.len() {
             forward.step(self, id, order)?;
         }
         let loss = forward.evaluated(self)?.loss;
-        let mut linearized = Linearized {
+        Ok(Linearized {
             graph: self.clone(),
             dtype: forward.dtype,
             kept: forward.kept,
             loss,
             gradient: vec![],
-        };
-        linearized.gradient = linearized.backward()?;
-        Ok(linearized)
+        })
     }
 }
 
@@ -137,8 +158,9 @@ impl Linearized {
             .ok_or_else(|| Error::Unavailable(format!("the value of node {id} was not kept")))
     }
 
-    /// The reverse pass: the gradient, and the cotangents that second-order terms need.
-    fn backward(&mut self) -> Result<Vec<Tensor>> {
+    /// The reverse pass: the gradient, and, if `second_order`, the cotangents that second-order terms need; otherwise
+    /// everything is let go of as soon as it has been used.
+    fn backward(&mut self, second_order: bool) -> Result<Vec<Tensor>> {
         let graph = self.graph.clone();
         let mut cotangents: Vec<Option<Tensor>> = vec![None; graph.nodes.len()];
         if graph.nodes[graph.loss].active {
@@ -179,7 +201,11 @@ impl Linearized {
                 }
                 Kind::Named(_) | Kind::Input(_) | Kind::Constant(_) | Kind::Frozen(..) => {}
             }
-            if node.keeps_cotangent {
+            if !second_order {
+                let used = node.kind.arguments().into_iter().filter(|&a| graph.nodes[a].first_reader == id);
+                used.for_each(|a| self.kept[a].value = None);
+                self.kept[id].slope = None;
+            } else if node.keeps_cotangent {
                 self.kept[id].cotangent = Some(g);
             }
         }

@@ -1,16 +1,19 @@
-//! Entry-by-entry arithmetic on tensors of one shape.
+//! Entry-by-entry arithmetic on tensors of one shape, in whatever order they lie.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
-use crate::host::{Host, for_real, tensor};
+use crate::host::{Host, tensor};
+use crate::kernels::vectorised;
+use crate::order::Order;
 use crate::rule::Elementwise;
 use crate::{Result, host};
-use candle_core::DType;
 
-/// f^(order)(x) for every entry of a contiguous tensor.
+/// f^(order)(x) for every entry.
 pub(crate) fn map(rule: &dyn Elementwise, order: usize, x: &Tensor) -> Result<Tensor> {
-    let input = Host::open(rule.name(), x)?;
-    match x.dtype() {
+    let lies = Order::of(x);
+    let x = lies.pack(x)?;
+    let input = Host::open(rule.name(), &x)?;
+    let out = match x.dtype() {
         DType::F32 => {
             let mut out = vec![0f32; x.elem_count()];
             rule.map_f32(order, input.slice()?, &mut out);
@@ -22,7 +25,8 @@ pub(crate) fn map(rule: &dyn Elementwise, order: usize, x: &Tensor) -> Result<Te
             tensor(out, x.dims())
         }
         found => Err(host::unsupported(rule.name(), found)),
-    }
+    };
+    lies.unpack(&out?)
 }
 
 /// `sum_i` `a_i` `b_i`, entry by entry, over pairs of tensors of one shape.
@@ -30,35 +34,66 @@ pub(crate) fn sum_of_products(pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
     let (first, rest) = pairs
         .split_first()
         .ok_or_else(|| crate::Error::Unavailable("a sum of products needs at least one pair".into()))?;
-    for_real!("product", first.0, T => {
-        let mut out: Vec<T> = {
-            let (a, b) = (first.0.contiguous()?, first.1.contiguous()?);
-            let (a, b) = (Host::open("product", &a)?, Host::open("product", &b)?);
-            a.slice::<T>()?.iter().zip(b.slice::<T>()?).map(|(a, b)| a * b).collect()
-        };
-        for (a, b) in rest {
-            let (a, b) = (a.contiguous()?, b.contiguous()?);
-            let (a, b) = (Host::open("product", &a)?, Host::open("product", &b)?);
-            for ((o, a), b) in out.iter_mut().zip(a.slice::<T>()?).zip(b.slice::<T>()?) {
-                *o += a * b;
-            }
+    let (lies, mut sum) = match rest.first() {
+        None => combine("product", [first.0, first.1], |[a, b]| a * b, |[a, b]| a * b)?,
+        Some(second) => {
+            let four = [first.0, first.1, second.0, second.1];
+            combine("product", four, |[a, b, c, d]| a * b + c * d, |[a, b, c, d]| a * b + c * d)?
         }
-        tensor(out, first.0.dims())
-    })
+    };
+    for (a, b) in rest.iter().skip(1) {
+        let three = [&lies.unpack(&sum)?, *a, *b];
+        sum = combine("product", three, |[s, a, b]| s + a * b, |[s, a, b]| s + a * b)?.1;
+    }
+    lies.unpack(&sum)
+}
+
+/// a + b for tensors of one shape.
+pub(crate) fn plus(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let (lies, sum) = combine("sum", [a, b], |[a, b]| a + b, |[a, b]| a + b)?;
+    lies.unpack(&sum)
+}
+
+/// factor * x.
+pub(crate) fn times(factor: f64, x: &Tensor) -> Result<Tensor> {
+    let single = factor as f32;
+    let (lies, product) = combine("scale", [x], |[x]| single * x, |[x]| factor * x)?;
+    lies.unpack(&product)
 }
 
 /// Adds a contribution to a sum that starts out empty.
 pub(crate) fn add(sum: &mut Option<Tensor>, part: Tensor) -> Result<()> {
     *sum = Some(match sum.take() {
         None => part,
-        Some(sum) => {
-            let (a, b) = (sum.contiguous()?, part.contiguous()?);
-            for_real!("sum", a, T => {
-                let (x, y) = (Host::open("sum", &a)?, Host::open("sum", &b)?);
-                let out = x.slice::<T>()?.iter().zip(y.slice::<T>()?).map(|(x, y)| x + y).collect::<Vec<T>>();
-                tensor(out, a.dims())
-            })?
-        }
+        Some(sum) => plus(&sum, &part)?,
     });
     Ok(())
+}
+
+/// `f` of the entries of N tensors, in the order in which the first of them lies.
+fn combine<const N: usize>(
+    operation: &'static str,
+    arguments: [&Tensor; N],
+    single: impl Fn([f32; N]) -> f32,
+    double: impl Fn([f64; N]) -> f64,
+) -> Result<(Order, Tensor)> {
+    let lies = Order::of(arguments[0]);
+    let packed = arguments.iter().map(|x| lies.pack(x)).collect::<Result<Vec<_>>>()?;
+    let hosts = packed.iter().map(|x| Host::open(operation, x)).collect::<Result<Vec<_>>>()?;
+    let out = match packed[0].dtype() {
+        DType::F32 => tensor(entries(&hosts, single)?, packed[0].dims()),
+        DType::F64 => tensor(entries(&hosts, double)?, packed[0].dims()),
+        found => Err(host::unsupported(operation, found)),
+    };
+    Ok((lies, out?))
+}
+
+fn entries<T: candle_core::WithDType, const N: usize>(
+    hosts: &[Host<'_>],
+    f: impl Fn([T; N]) -> T,
+) -> Result<Vec<T>> {
+    let slices = hosts.iter().map(Host::slice::<T>).collect::<Result<Vec<_>>>()?;
+    let n = slices[0].len();
+    let slices: [&[T]; N] = std::array::from_fn(|i| &slices[i][..n]);
+    Ok(vectorised(|| (0..n).map(|at| f(std::array::from_fn(|i| slices[i][at]))).collect()))
 }

@@ -49,7 +49,6 @@ impl<'a> Curvature<'a> {
             gradients: AtomicUsize::new(1),
             bytes: 0,
         };
-        let mut part = vec![0.0; at.len()];
         let all: Vec<usize> = (0..objective.batches()).collect();
         for group in all.chunks(rayon::current_num_threads()) {
             let linearized: Vec<_> = group.par_iter().map(|&b| objective.linearize(at, b)).collect();
@@ -57,8 +56,7 @@ impl<'a> Curvature<'a> {
                 let linearization = linearization?;
                 let weight = objective.weight(batch);
                 this.loss += weight * linearization.loss();
-                at.flatten(&linearization.gradient()?, &mut part)?;
-                this.gradient.iter_mut().zip(&part).for_each(|(g, p)| *g += weight * p);
+                at.accumulate(weight, &linearization.gradient()?, &mut this.gradient)?;
                 let bytes = linearization.bytes();
                 let keep = this.bytes + bytes <= memory;
                 this.bytes += if keep { bytes } else { 0 };
@@ -127,9 +125,9 @@ impl<'a> Curvature<'a> {
         CurvatureOperator { curvature: self, matrix }
     }
 
-    fn products(&self, matrix: Matrix, block: &[&[f64]]) -> Result<Vec<Vec<f64>>> {
+    /// Adds the products of a block to `sums`, which start at zero.
+    fn products(&self, matrix: Matrix, block: &[&[f64]], sums: &mut [&mut [f64]]) -> Result<()> {
         let directions = block.iter().map(|x| self.at.unflatten(x)).collect::<Result<Vec<_>>>()?;
-        let mut sums = vec![vec![0.0; self.at.len()]; block.len()];
         let all: Vec<usize> = (0..self.kept.len()).collect();
         for group in all.chunks(rayon::current_num_threads()) {
             let parts: Vec<_> =
@@ -137,7 +135,7 @@ impl<'a> Curvature<'a> {
             for (&batch, parts) in group.iter().zip(parts) {
                 let weight = self.objective.weight(batch);
                 for (sum, part) in sums.iter_mut().zip(parts?) {
-                    sum.iter_mut().zip(part).for_each(|(s, p)| *s += weight * p);
+                    self.at.accumulate(weight, &part, sum)?;
                 }
             }
         }
@@ -151,7 +149,7 @@ impl<'a> Curvature<'a> {
                 sum.iter_mut().zip(*x).for_each(|(s, x)| *s += decay * x);
             }
         }
-        Ok(sums)
+        Ok(())
     }
 
     fn batch_products(
@@ -159,7 +157,7 @@ impl<'a> Curvature<'a> {
         matrix: Matrix,
         batch: usize,
         directions: &[Vec<Tensor>],
-    ) -> Result<Vec<Vec<f64>>> {
+    ) -> Result<Vec<Vec<Tensor>>> {
         let fresh;
         let linearization = if let Some(kept) = &self.kept[batch] {
             kept.as_ref()
@@ -167,23 +165,15 @@ impl<'a> Curvature<'a> {
             fresh = self.objective.linearize(&self.at, batch)?;
             fresh.as_ref()
         };
-        let products = match matrix {
-            Matrix::Hessian => linearization.hessian_products(directions)?,
-            Matrix::GaussNewton => linearization.gauss_newton_products(directions)?,
+        match matrix {
+            Matrix::Hessian => linearization.hessian_products(directions),
+            Matrix::GaussNewton => linearization.gauss_newton_products(directions),
             Matrix::Residual => {
                 let whole = linearization.hessian_products(directions)?;
                 let part = linearization.gauss_newton_products(directions)?;
-                whole.iter().zip(&part).map(|(h, g)| difference(h, g)).collect::<Result<_>>()?
+                whole.iter().zip(&part).map(|(h, g)| difference(h, g)).collect()
             }
-        };
-        products
-            .iter()
-            .map(|product| {
-                let mut flat = vec![0.0; self.at.len()];
-                self.at.flatten(product, &mut flat)?;
-                Ok(flat)
-            })
-            .collect()
+        }
     }
 }
 
@@ -204,14 +194,15 @@ impl SymmetricOperator for CurvatureOperator<'_, '_> {
     }
 
     fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
-        for product in self.curvature.products(self.matrix, &[x])? {
-            y.copy_from_slice(&product);
-        }
-        Ok(())
+        y.fill(0.0);
+        self.curvature.products(self.matrix, &[x], &mut [y])
     }
 
     fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         let block: Vec<&[f64]> = xs.iter().map(Vec::as_slice).collect();
-        self.curvature.products(self.matrix, &block)
+        let mut out = vec![vec![0.0; self.dim()]; xs.len()];
+        let mut sums: Vec<&mut [f64]> = out.iter_mut().map(Vec::as_mut_slice).collect();
+        self.curvature.products(self.matrix, &block, &mut sums)?;
+        Ok(out)
     }
 }

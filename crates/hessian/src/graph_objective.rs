@@ -142,6 +142,10 @@ impl Objective for GraphObjective {
         Ok(Box::new(self.linearized(at, batch, 2)?))
     }
 
+    fn gradient(&self, at: &Parameters, batch: usize) -> Result<(f64, Vec<Tensor>)> {
+        Ok(self.graphs[batch].gradient(at.tensors(), &self.constants, &self.batches[batch].tensors)?)
+    }
+
     fn weight_decay(&self) -> f64 {
         self.weight_decay
     }

@@ -1,6 +1,7 @@
 //! What is differentiated: a finite-sum loss over a fixed data set.
 
 use candle_core::Tensor;
+use rayon::prelude::*;
 
 use crate::{Error, Parameters, Result};
 
@@ -22,6 +23,12 @@ pub trait Objective: Send + Sync {
 
     /// Loss, gradient and derivatives of a batch.
     fn linearize(&self, at: &Parameters, batch: usize) -> Result<Box<dyn Linearization>>;
+
+    /// Loss and gradient of a batch alone, where that is cheaper than [`linearize`](Self::linearize).
+    fn gradient(&self, at: &Parameters, batch: usize) -> Result<(f64, Vec<Tensor>)> {
+        let linearized = self.linearize(at, batch)?;
+        Ok((linearized.loss(), linearized.gradient()?))
+    }
 
     /// The factor w of w/2 |theta|^2, which is added once for the whole data set.
     fn weight_decay(&self) -> f64 {
@@ -81,4 +88,27 @@ pub fn loss(objective: &dyn Objective, at: &Parameters) -> Result<f64> {
         sum += 0.5 * decay * at.to_vec()?.iter().map(|x| x * x).sum::<f64>();
     }
     Ok(sum)
+}
+
+/// The mean loss over all batches and its gradient as a flat vector, with the weight decay term: one pass over the data.
+///
+/// Batches are worked on in parallel and added in their order, as in [`Curvature`](crate::Curvature).
+pub fn gradient(objective: &dyn Objective, at: &Parameters) -> Result<(f64, Vec<f64>)> {
+    let (mut loss, mut sum) = (0.0, vec![0.0; at.len()]);
+    let all: Vec<usize> = (0..objective.batches()).collect();
+    for group in all.chunks(rayon::current_num_threads()) {
+        let parts: Vec<_> = group.par_iter().map(|&batch| objective.gradient(at, batch)).collect();
+        for (&batch, part) in group.iter().zip(parts) {
+            let (value, part) = part?;
+            loss += objective.weight(batch) * value;
+            at.accumulate(objective.weight(batch), &part, &mut sum)?;
+        }
+    }
+    let decay = objective.weight_decay();
+    if decay != 0.0 {
+        let theta = at.to_vec()?;
+        loss += 0.5 * decay * theta.iter().map(|x| x * x).sum::<f64>();
+        sum.iter_mut().zip(&theta).for_each(|(g, x)| *g += decay * x);
+    }
+    Ok((loss, sum))
 }

@@ -1,6 +1,6 @@
 //! A point in parameter space: named tensors in one order, seen as one vector of R^n.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use globset::{Glob, GlobSetBuilder};
 use std::ops::Range;
 use std::sync::Arc;
@@ -99,12 +99,29 @@ impl Parameters {
 
     /// Writes tensors shaped like the parameters (a gradient, a product) into a flat vector.
     pub fn flatten(&self, tensors: &[Tensor], out: &mut [f64]) -> Result<()> {
+        out.fill(0.0);
+        self.accumulate(1.0, tensors, out)
+    }
+
+    /// Adds weight * tensors, shaped like the parameters, to a flat vector.
+    pub fn accumulate(&self, weight: f64, tensors: &[Tensor], out: &mut [f64]) -> Result<()> {
         self.check_length(out.len())?;
         let mut rest = out;
         for tensor in tensors {
             let (head, tail) = rest.split_at_mut(tensor.elem_count());
-            head.copy_from_slice(&tensor.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?);
             rest = tail;
+            let tensor = tensor.to_device(&Device::Cpu)?.contiguous()?;
+            let (storage, layout) = tensor.storage_and_layout();
+            let range = layout.start_offset()..layout.start_offset() + head.len();
+            match &*storage {
+                Storage::Cpu(CpuStorage::F32(x)) => {
+                    head.iter_mut().zip(&x[range]).for_each(|(o, &x)| *o += weight * f64::from(x));
+                }
+                Storage::Cpu(CpuStorage::F64(x)) => {
+                    head.iter_mut().zip(&x[range]).for_each(|(o, &x)| *o += weight * x);
+                }
+                _ => return Err(Error::Input("a derivative is neither f32 nor f64".into())),
+            }
         }
         Ok(())
     }
@@ -118,9 +135,13 @@ impl Parameters {
             .map(|like| {
                 let (head, tail) = rest.split_at(like.elem_count());
                 rest = tail;
-                Ok(Tensor::from_slice(head, like.shape(), &Device::Cpu)?
-                    .to_dtype(like.dtype())?
-                    .to_device(like.device())?)
+                let tensor = if like.dtype() == DType::F32 {
+                    let single: Vec<f32> = head.iter().map(|&x| x as f32).collect();
+                    Tensor::from_vec(single, like.shape(), &Device::Cpu)?
+                } else {
+                    Tensor::from_slice(head, like.shape(), &Device::Cpu)?
+                };
+                Ok(tensor.to_device(like.device())?)
             })
             .collect()
     }

@@ -1,121 +1,162 @@
-//! A large tensor [outer, channel, inner] against a small one [channel]: bias, scale, and the sums that are their adjoints.
+//! A large tensor [repeat, outer, channel, inner] against a small one [repeat, channel]: bias, scale, and the sums that
+//! are their adjoints.
 
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
-use super::{Real, SERIAL};
+use super::{Real, SERIAL, vectorised};
 
-/// The large tensor's shape, with the small tensor's axes in the middle.
-#[derive(Debug, Clone, Copy)]
+/// The large tensor's shape; the small one has its first and its third axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct View {
+    repeat: usize,
     outer: usize,
     channel: usize,
     inner: usize,
 }
 
-impl From<[usize; 3]> for View {
-    fn from([outer, channel, inner]: [usize; 3]) -> Self {
-        // One channel is one long run: the same sums, without a loop over runs of length one.
-        if channel == 1 {
-            Self { outer: 1, channel, inner: outer * inner }
-        } else {
-            Self { outer, channel, inner }
+impl View {
+    /// How a small tensor lies in a large one of shape `large`, axis by axis the same or of length 1; `None` if it takes
+    /// more than these four axes to say.
+    pub(crate) fn new(small: &[usize], large: &[usize]) -> Option<Self> {
+        // Neighbouring axes that the small tensor has, or lacks, together.
+        let mut groups: Vec<(bool, usize)> = vec![];
+        for (&s, &l) in small.iter().zip(large).filter(|(_, l)| **l != 1) {
+            match groups.last_mut() {
+                Some((has, length)) if *has == (s == l) => *length *= l,
+                _ => groups.push((s == l, l)),
+            }
         }
+        let view = |repeat, outer, channel, inner| Some(Self { repeat, outer, channel, inner });
+        match *groups.as_slice() {
+            [] => view(1, 1, 1, 1),
+            // One channel is one long run: the same sums, without a loop over runs of length one.
+            [(false, inner)] => view(1, 1, 1, inner),
+            [(true, channel)] => view(1, 1, channel, 1),
+            [(false, outer), (true, channel)] => view(1, outer, channel, 1),
+            [(true, channel), (false, inner)] => view(1, 1, channel, inner),
+            [(false, outer), (true, channel), (false, inner)] => view(1, outer, channel, inner),
+            [(true, repeat), (false, outer), (true, channel)] => view(repeat, outer, channel, 1),
+            [(true, repeat), (false, outer), (true, channel), (false, inner)] => view(repeat, outer, channel, inner),
+            _ => None,
+        }
+    }
+
+    fn small(&self) -> usize {
+        self.repeat * self.channel
+    }
+
+    fn large(&self) -> usize {
+        self.small() * self.outer * self.inner
     }
 }
 
-/// out = large + small.
-pub(crate) fn add<T: Real>(view: View, large: &[T], small: &[T], out: &mut [T]) {
-    combine(view, large, small, out, |x, s| x + s);
+/// large + small.
+pub(crate) fn add<T: Real>(view: View, large: &[T], small: &[T]) -> Vec<T> {
+    combine(view, large, small, |x, s| x + s)
 }
 
-/// out = large * small.
-pub(crate) fn multiply<T: Real>(view: View, large: &[T], small: &[T], out: &mut [T]) {
-    combine(view, large, small, out, |x, s| x * s);
+/// large * small.
+pub(crate) fn multiply<T: Real>(view: View, large: &[T], small: &[T]) -> Vec<T> {
+    combine(view, large, small, |x, s| x * s)
 }
 
-/// `out[c]` = sum of the large tensor's entries of channel c, accumulated in f64.
-pub(crate) fn sum<T: Real>(view: View, large: &[T], out: &mut [T]) {
-    reduce(view, out, |at| large[at].into(), |from, n| run(&large[from..from + n], std::convert::Into::into));
+/// For every entry of the small tensor the sum of the large one's entries there, accumulated in f64.
+pub(crate) fn sum<T: Real>(view: View, large: &[T]) -> Vec<T> {
+    reduce(view, |at| large[at].into())
 }
 
-/// `out[c]` = sum over channel c of the products of two large tensors, accumulated in f64.
-pub(crate) fn sum_of_products<T: Real>(view: View, a: &[T], b: &[T], out: &mut [T]) {
-    let product = |x: T, y: T| -> f64 { x.into() * y.into() };
-    reduce(
-        view,
-        out,
-        |at| product(a[at], b[at]),
-        |from, n| {
-            let mut lanes = [0.0; LANES];
-            let (x, y) = (&a[from..from + n], &b[from..from + n]);
-            let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
-            let rest = xs.remainder().iter().zip(ys.remainder()).map(|(&x, &y)| product(x, y)).sum::<f64>();
-            for (x, y) in xs.zip(ys) {
-                for ((lane, &x), &y) in lanes.iter_mut().zip(x).zip(y) {
-                    *lane += product(x, y);
-                }
-            }
-            lanes.iter().sum::<f64>() + rest
-        },
-    );
+/// The same sums of the products of two large tensors.
+pub(crate) fn sum_of_products<T: Real>(view: View, a: &[T], b: &[T]) -> Vec<T> {
+    let (a, b) = (&a[..view.large()], &b[..view.large()]);
+    reduce(view, |at| a[at].into() * b[at].into())
 }
 
 /// Independent partial sums, so that the compiler can use wide registers.
-const LANES: usize = 8;
+const LANES: usize = 16;
 
-fn run<T: Real>(x: &[T], f: impl Fn(T) -> f64) -> f64 {
-    let mut lanes = [0.0; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest = chunks.remainder().iter().map(|&x| f(x)).sum::<f64>();
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane += f(x);
-        }
-    }
-    lanes.iter().sum::<f64>() + rest
-}
-
-fn combine<T: Real>(view: View, large: &[T], small: &[T], out: &mut [T], f: impl Fn(T, T) -> T + Sync) {
-    let View { channel, inner, .. } = view;
-    let block = |out: &mut [T], large: &[T]| {
-        if inner == 1 {
-            for (o, x) in out.chunks_exact_mut(channel).zip(large.chunks_exact(channel)) {
-                o.iter_mut().zip(x).zip(small).for_each(|((o, &x), &s)| *o = f(x, s));
+fn combine<T: Real>(view: View, large: &[T], small: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
+    let View { outer, channel, inner, .. } = view;
+    let n = view.large();
+    let mut out = Vec::with_capacity(n);
+    let row = (channel * inner).max(1);
+    // Rows that a block holds: of one repetition where there are several.
+    let rows = if view.repeat > 1 { outer } else { SERIAL.div_ceil(row) };
+    let block = |i: usize, out: &mut [MaybeUninit<T>], large: &[T]| {
+        let small = if view.repeat > 1 { &small[i * channel..][..channel] } else { &small[..channel] };
+        vectorised(|| {
+            for (out, large) in out.chunks_exact_mut(row).zip(large.chunks_exact(row)) {
+                if inner == 1 {
+                    out.iter_mut().zip(large).zip(small).for_each(|((o, &x), &s)| _ = o.write(f(x, s)));
+                } else {
+                    let runs = out.chunks_exact_mut(inner).zip(large.chunks_exact(inner));
+                    for ((o, x), &s) in runs.zip(small) {
+                        o.iter_mut().zip(x).for_each(|(o, &x)| _ = o.write(f(x, s)));
+                    }
+                }
             }
-        } else {
-            let runs = out.chunks_exact_mut(inner).zip(large.chunks_exact(inner));
-            for ((o, x), &s) in runs.zip(small.iter().cycle()) {
-                o.iter_mut().zip(x).for_each(|(o, &x)| *o = f(x, s));
-            }
-        }
+        });
     };
-    let row = channel * inner;
-    if out.len() < SERIAL || row == 0 {
-        return block(out, large);
+    let size = (rows * row).max(1);
+    let spare = &mut out.spare_capacity_mut()[..n];
+    if n < SERIAL {
+        spare.chunks_mut(size).zip(large.chunks(size)).enumerate().for_each(|(i, (o, x))| block(i, o, x));
+    } else {
+        spare.par_chunks_mut(size).zip(large.par_chunks(size)).enumerate().for_each(|(i, (o, x))| block(i, o, x));
     }
-    let rows = SERIAL.div_ceil(row) * row;
-    out.par_chunks_mut(rows).zip(large.par_chunks(rows)).for_each(|(out, large)| block(out, large));
+    // SAFETY: the blocks cover all n entries, and every row of a block is written in full.
+    unsafe { out.set_len(n) };
+    out
 }
 
-fn reduce<T: Real>(
-    view: View,
-    out: &mut [T],
-    entry: impl Fn(usize) -> f64,
-    inner_sum: impl Fn(usize, usize) -> f64 + Sync,
-) {
-    let View { outer, channel, inner } = view;
+fn reduce<T: Real>(view: View, entry: impl Fn(usize) -> f64 + Sync) -> Vec<T> {
+    let View { repeat, outer, channel, inner } = view;
     if inner == 1 {
-        let mut sums = vec![0.0; channel];
-        for row in 0..outer {
-            sums.iter_mut().enumerate().for_each(|(c, s)| *s += entry(row * channel + c));
+        return columns(view, &entry);
+    }
+    let run = |from: usize| {
+        let mut lanes = [0.0; LANES];
+        let whole = inner / LANES * LANES;
+        for start in (from..from + whole).step_by(LANES) {
+            lanes.iter_mut().enumerate().for_each(|(l, lane)| *lane += entry(start + l));
         }
-        out.iter_mut().zip(sums).for_each(|(o, s)| *o = T::round_from(s));
-        return;
-    }
-    let total = |c: usize| (0..outer).map(|o| inner_sum((o * channel + c) * inner, inner)).sum::<f64>();
-    if outer * channel * inner < SERIAL {
-        out.iter_mut().enumerate().for_each(|(c, o)| *o = T::round_from(total(c)));
+        lanes.iter().sum::<f64>() + (from + whole..from + inner).map(&entry).sum::<f64>()
+    };
+    let total = |i: usize| {
+        let first = i / channel * outer * channel + i % channel;
+        T::round_from(vectorised(|| (0..outer).map(|o| run((first + o * channel) * inner)).sum::<f64>()))
+    };
+    if view.large() < SERIAL {
+        (0..repeat * channel).map(total).collect()
     } else {
-        out.par_iter_mut().enumerate().for_each(|(c, o)| *o = T::round_from(total(c)));
+        (0..repeat * channel).into_par_iter().map(total).collect()
     }
+}
+
+/// Sums of columns: whole rows are added up, a block of them at a time.
+fn columns<T: Real>(view: View, entry: &(impl Fn(usize) -> f64 + Sync)) -> Vec<T> {
+    let View { repeat, outer, channel, .. } = view;
+    let rows = SERIAL.div_ceil(channel.max(1)).max(1);
+    let partial = |first: usize, rows: usize| {
+        let mut sums = vec![0.0; channel];
+        vectorised(|| {
+            for row in first..first + rows {
+                sums.iter_mut().enumerate().for_each(|(c, s)| *s += entry(row * channel + c));
+            }
+        });
+        sums
+    };
+    let mut out = Vec::with_capacity(view.small());
+    for repetition in 0..repeat {
+        let starts: Vec<usize> = (0..outer).step_by(rows).collect();
+        let block = |&start: &usize| partial(repetition * outer + start, rows.min(outer - start));
+        let parts: Vec<_> =
+            if starts.len() > 1 { starts.par_iter().map(block).collect() } else { starts.iter().map(block).collect() };
+        let mut sums = vec![0.0; channel];
+        for part in parts {
+            sums.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+        }
+        out.extend(sums.into_iter().map(T::round_from));
+    }
+    out
 }

@@ -1,8 +1,8 @@
-//! Maxima and means over windows of a plane; inputs are runs of planes [h, w].
+//! Maxima and means over windows of images that lie channels last, [n, h, w, c].
 
 use rayon::prelude::*;
 
-use super::{Real, SERIAL};
+use super::{Real, SERIAL, vectorised};
 
 /// Half-open ranges of rows and of columns; every pair of them is a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,113 +11,128 @@ pub(crate) struct Windows {
     pub(crate) columns: Vec<(usize, usize)>,
 }
 
-impl Windows {
-    fn count(&self) -> usize {
-        self.rows.len() * self.columns.len()
+/// An image's size, and the windows over it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pool<'a> {
+    pub(crate) windows: &'a Windows,
+    pub(crate) size: [usize; 2],
+    pub(crate) channels: usize,
+}
+
+impl Pool<'_> {
+    fn image(&self) -> usize {
+        self.size[0] * self.size[1] * self.channels
     }
 
-    fn each(&self) -> impl Iterator<Item = ((usize, usize), (usize, usize))> {
-        self.rows.iter().flat_map(|&r| self.columns.iter().map(move |&c| (r, c)))
+    fn out_image(&self) -> usize {
+        self.windows.rows.len() * self.windows.columns.len() * self.channels
+    }
+
+    /// Calls `visit(window's number, its entries' first channels)` for every window of an image.
+    #[inline(always)]
+    fn each(&self, mut visit: impl FnMut(usize, &mut dyn Iterator<Item = usize>)) {
+        let mut nth = 0;
+        for &(top, bottom) in &self.windows.rows {
+            for &(left, right) in &self.windows.columns {
+                let mut entries = (top..bottom)
+                    .flat_map(|row| (left..right).map(move |column| (row, column)))
+                    .map(|(row, column)| (row * self.size[1] + column) * self.channels);
+                visit(nth, &mut entries);
+                nth += 1;
+            }
+        }
+    }
+
+    /// Calls `f(image, output image)` for every image.
+    fn by_image<A: Sync, B: Send>(
+        &self,
+        (x, image): (&[A], usize),
+        (out, out_image): (&mut [B], usize),
+        f: impl Fn(&[A], &mut [B]) + Sync,
+    ) {
+        if image == 0 || out_image == 0 {
+            return;
+        }
+        if x.len().max(out.len()) < SERIAL {
+            x.chunks_exact(image).zip(out.chunks_exact_mut(out_image)).for_each(|(x, out)| f(x, out));
+        } else {
+            x.par_chunks_exact(image).zip(out.par_chunks_exact_mut(out_image)).for_each(|(x, out)| f(x, out));
+        }
     }
 }
 
-/// Calls `f(plane, output plane)` for every plane.
-fn by_plane<A: Sync, B: Send>(
-    x: &[A],
-    plane: usize,
-    out: &mut [B],
-    out_plane: usize,
-    f: impl Fn(&[A], &mut [B]) + Sync,
-) {
-    if plane == 0 || out_plane == 0 {
-        return;
-    }
-    if x.len().max(out.len()) < SERIAL {
-        x.chunks_exact(plane).zip(out.chunks_exact_mut(out_plane)).for_each(|(x, out)| f(x, out));
-    } else {
-        x.par_chunks_exact(plane).zip(out.par_chunks_exact_mut(out_plane)).for_each(|(x, out)| f(x, out));
-    }
-}
-
-/// The place in its plane of every window's first maximum.
-pub(crate) fn first_maximum<T: Real>(windows: &Windows, [h, w]: [usize; 2], x: &[T]) -> Vec<u32> {
-    let planes = x.len() / (h * w).max(1);
-    let mut out = vec![0; planes * windows.count()];
-    by_plane(x, h * w, &mut out, windows.count(), |x, out| {
-        for ((rows, columns), out) in windows.each().zip(out) {
-            let mut best = rows.0 * w + columns.0;
-            for row in rows.0..rows.1 {
-                for at in row * w + columns.0..row * w + columns.1 {
+/// The place in its image of every window's first maximum.
+pub(crate) fn first_maximum<T: Real>(pool: Pool<'_>, x: &[T]) -> Vec<u32> {
+    let images = x.len() / pool.image().max(1);
+    let mut out = vec![0; images * pool.out_image()];
+    let channels = pool.channels;
+    pool.by_image((x, pool.image()), (&mut out, pool.out_image()), |x, out| {
+        pool.each(|nth, entries| {
+            let out = &mut out[nth * channels..][..channels];
+            if let Some(first) = entries.next() {
+                out.iter_mut().enumerate().for_each(|(c, o)| *o = (first + c) as u32);
+            }
+            for entry in entries {
+                for (c, best) in out.iter_mut().enumerate() {
                     // A NaN wins, as in PyTorch: it must not get lost.
-                    if x[at] > x[best] || x[at].is_nan() {
-                        best = at;
+                    let here = x[entry + c];
+                    if here > x[*best as usize] || here.is_nan() {
+                        *best = (entry + c) as u32;
                     }
                 }
             }
-            *out = best as u32;
-        }
+        });
     });
     out
 }
 
-/// `out[i] = x[chosen[i]]`, plane by plane.
-pub(crate) fn select<T: Real>([h, w]: [usize; 2], x: &[T], chosen: &[u32], out: &mut [T]) {
-    let per_plane = chosen.len() * h * w / x.len().max(1);
-    if per_plane == 0 {
-        return;
-    }
-    let planes =
-        x.chunks_exact(h * w).zip(chosen.chunks_exact(per_plane)).zip(out.chunks_exact_mut(per_plane));
-    for ((x, chosen), out) in planes {
+/// `out[i] = x[chosen[i]]`, image by image.
+pub(crate) fn select<T: Real>(pool: Pool<'_>, x: &[T], chosen: &[u32], out: &mut [T]) {
+    let (image, out_image) = (pool.image().max(1), pool.out_image().max(1));
+    let images = x.chunks_exact(image).zip(chosen.chunks_exact(out_image)).zip(out.chunks_exact_mut(out_image));
+    for ((x, chosen), out) in images {
         out.iter_mut().zip(chosen).for_each(|(o, &at)| *o = x[at as usize]);
     }
 }
 
-/// `out[chosen[i]] += g[i]`, plane by plane.
-pub(crate) fn scatter_add<T: Real>([h, w]: [usize; 2], g: &[T], chosen: &[u32], out: &mut [T]) {
-    let per_plane = g.len() * h * w / out.len().max(1);
-    if per_plane == 0 {
-        return;
-    }
-    let planes =
-        g.chunks_exact(per_plane).zip(chosen.chunks_exact(per_plane)).zip(out.chunks_exact_mut(h * w));
-    for ((g, chosen), out) in planes {
+/// `out[chosen[i]] += g[i]`, image by image.
+pub(crate) fn scatter_add<T: Real>(pool: Pool<'_>, g: &[T], chosen: &[u32], out: &mut [T]) {
+    let (image, out_image) = (pool.image().max(1), pool.out_image().max(1));
+    let images = g.chunks_exact(out_image).zip(chosen.chunks_exact(out_image)).zip(out.chunks_exact_mut(image));
+    for ((g, chosen), out) in images {
         g.iter().zip(chosen).for_each(|(&g, &at)| out[at as usize] += g);
     }
 }
 
 /// The sum of every window over its divisor.
-pub(crate) fn average<T: Real>(
-    windows: &Windows,
-    [h, w]: [usize; 2],
-    divisors: &[f64],
-    x: &[T],
-    out: &mut [T],
-) {
-    by_plane(x, h * w, out, windows.count(), |x, out| {
-        for (((rows, columns), out), divisor) in windows.each().zip(out).zip(divisors) {
-            let sum: f64 = (rows.0..rows.1)
-                .map(|row| x[row * w + columns.0..row * w + columns.1].iter().map(|&x| x.into()).sum::<f64>())
-                .sum();
-            *out = T::round_from(sum / divisor);
-        }
+pub(crate) fn average<T: Real>(pool: Pool<'_>, divisors: &[f64], x: &[T], out: &mut [T]) {
+    let channels = pool.channels;
+    pool.by_image((x, pool.image()), (out, pool.out_image()), |x, out| {
+        let mut sums = vec![0.0; channels];
+        vectorised(|| {
+            pool.each(|nth, entries| {
+                sums.fill(0.0);
+                for entry in entries {
+                    sums.iter_mut().zip(&x[entry..]).for_each(|(s, &x)| *s += x.into());
+                }
+                let out = &mut out[nth * channels..][..channels];
+                out.iter_mut().zip(&sums).for_each(|(o, s)| *o = T::round_from(s / divisors[nth]));
+            });
+        });
     });
 }
 
 /// The adjoint of [`average`].
-pub(crate) fn average_adjoint<T: Real>(
-    windows: &Windows,
-    [h, w]: [usize; 2],
-    divisors: &[f64],
-    g: &[T],
-    out: &mut [T],
-) {
-    by_plane(g, windows.count(), out, h * w, |g, out| {
-        for (((rows, columns), &g), &divisor) in windows.each().zip(g).zip(divisors) {
-            let part = T::round_from(g.into() / divisor);
-            for row in rows.0..rows.1 {
-                out[row * w + columns.0..row * w + columns.1].iter_mut().for_each(|o| *o += part);
-            }
-        }
+pub(crate) fn average_adjoint<T: Real>(pool: Pool<'_>, divisors: &[f64], g: &[T], out: &mut [T]) {
+    let channels = pool.channels;
+    pool.by_image((g, pool.out_image()), (out, pool.image()), |g, out| {
+        vectorised(|| {
+            pool.each(|nth, entries| {
+                let (share, g) = (T::round_from(1.0 / divisors[nth]), &g[nth * channels..][..channels]);
+                for entry in entries {
+                    out[entry..entry + channels].iter_mut().zip(g).for_each(|(o, &g)| *o += g * share);
+                }
+            });
+        });
     });
 }

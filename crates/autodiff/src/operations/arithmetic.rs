@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::broadcast::{Broadcast, common_shape};
 use crate::pointwise::sum_of_products;
 use crate::rule::{Bilinear, Linear};
-use crate::{Result, Value, host};
+use crate::{Result, Value};
 
 /// a + sign * b, broadcast to one shape.
 #[derive(Debug)]
@@ -59,15 +59,7 @@ impl Linear for Scale {
 
 #[expect(clippy::float_cmp, reason = "the factor 1 is exact")]
 fn scale(x: &Tensor, factor: f64) -> Result<Tensor> {
-    if factor == 1.0 {
-        return Ok(x.clone());
-    }
-    let x = x.contiguous()?;
-    host::for_real!("scale", x, T => {
-        let input = host::Host::open("scale", &x)?;
-        let factor = factor as T;
-        host::tensor(input.slice::<T>()?.iter().map(|x| x * factor).collect::<Vec<T>>(), x.dims())
-    })
+    if factor == 1.0 { Ok(x.clone()) } else { crate::pointwise::times(factor, x) }
 }
 
 /// a * b, entry by entry, broadcast to one shape.

@@ -20,7 +20,7 @@ impl Value {
         let width = self.dim(rank.saturating_sub(1))?;
         let scale = scale.unwrap_or(1.0 / (width as f64).sqrt());
         // Scaling the queries is cheaper than scaling the scores.
-        let mut scores = self.scale(scale)?.matmul(&keys.t()?)?;
+        let mut scores = self.scale(scale)?.matmul_transposed(keys)?;
         if let Some(mask) = mask {
             scores = scores.add(mask)?;
         }

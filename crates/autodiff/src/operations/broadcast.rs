@@ -4,8 +4,9 @@ use candle_core::Tensor;
 
 use crate::error::shape;
 use crate::host::{Host, for_real, tensor};
-use crate::kernels::channels;
-use crate::{Result, Value};
+use crate::kernels::channels::{self, View};
+use crate::order::Order;
+use crate::{Result, Value, pointwise};
 
 /// The shape that two operands share after broadcasting.
 pub(super) fn common_shape(operation: &'static str, a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
@@ -29,22 +30,14 @@ pub(super) fn common_shape(operation: &'static str, a: &[usize], b: &[usize]) ->
 pub(super) struct Broadcast {
     pub(super) from: Vec<usize>,
     pub(super) to: Vec<usize>,
-    /// Where the small tensor is one run of axes of the large one: [outer, channel, inner].
-    run: Option<[usize; 3]>,
+    /// `from` with leading axes of length 1.
+    padded: Vec<usize>,
 }
 
 impl Broadcast {
     pub(super) fn new(from: &[usize], to: &[usize]) -> Self {
-        let padded: Vec<usize> =
-            std::iter::repeat_n(1, to.len() - from.len()).chain(from.iter().copied()).collect();
-        let wide: Vec<usize> = (0..to.len()).filter(|&i| padded[i] != 1).collect();
-        let run = match (wide.first(), wide.last()) {
-            (Some(&first), Some(&last)) => (first..=last).all(|i| padded[i] == to[i]).then(|| {
-                [to[..first].iter().product(), padded.iter().product(), to[last + 1..].iter().product()]
-            }),
-            _ => Some([to.iter().product(), 1, 1]),
-        };
-        Self { from: from.to_vec(), to: to.to_vec(), run }
+        let padded = std::iter::repeat_n(1, to.len() - from.len()).chain(from.iter().copied()).collect();
+        Self { from: from.to_vec(), to: to.to_vec(), padded }
     }
 
     pub(super) fn is_identity(&self) -> bool {
@@ -61,25 +54,29 @@ impl Broadcast {
 
     /// large + small.
     pub(super) fn add(&self, large: &Tensor, small: &Tensor) -> Result<Tensor> {
-        let Some(view) = self.run else { return self.slowly(large, small, |a, b| a + b) };
-        let (large, small) = (large.contiguous()?, small.contiguous()?);
+        if self.is_identity() {
+            return pointwise::plus(large, small);
+        }
+        let lies = Order::of(large);
+        let Some(view) = self.view(&lies) else { return self.slowly(large, small, |a, b| a + b) };
+        let (large, small) = (lies.pack(large)?, self.pack_small(&lies, small)?);
         for_real!("add", large, T => {
-            let mut out = vec![<T as Default>::default(); large.elem_count()];
             let (l, s) = (Host::open("add", &large)?, Host::open("add", &small)?);
-            channels::add(view.into(), l.slice::<T>()?, s.slice()?, &mut out);
-            tensor(out, &self.to)
+            lies.unpack(&tensor(channels::add(view, l.slice::<T>()?, s.slice()?), large.dims())?)
         })
     }
 
     /// large * small.
     pub(super) fn multiply(&self, large: &Tensor, small: &Tensor) -> Result<Tensor> {
-        let Some(view) = self.run else { return self.slowly(large, small, |a, b| a * b) };
-        let (large, small) = (large.contiguous()?, small.contiguous()?);
+        if self.is_identity() {
+            return pointwise::sum_of_products(&[(large, small)]);
+        }
+        let lies = Order::of(large);
+        let Some(view) = self.view(&lies) else { return self.slowly(large, small, |a, b| a * b) };
+        let (large, small) = (lies.pack(large)?, self.pack_small(&lies, small)?);
         for_real!("mul", large, T => {
-            let mut out = vec![<T as Default>::default(); large.elem_count()];
             let (l, s) = (Host::open("mul", &large)?, Host::open("mul", &small)?);
-            channels::multiply(view.into(), l.slice::<T>()?, s.slice()?, &mut out);
-            tensor(out, &self.to)
+            lies.unpack(&tensor(channels::multiply(view, l.slice::<T>()?, s.slice()?), large.dims())?)
         })
     }
 
@@ -88,35 +85,48 @@ impl Broadcast {
         if self.is_identity() {
             return Ok(large.clone());
         }
-        let Some(view) = self.run else {
+        let lies = Order::of(large);
+        let Some(view) = self.view(&lies) else {
             let skipped = self.to.len() - self.from.len();
             let axes: Vec<usize> = (0..self.to.len())
                 .filter(|&i| i < skipped || (self.from[i - skipped] == 1 && self.to[i] != 1))
                 .collect();
             return Ok(large.contiguous()?.sum_keepdim(axes)?.reshape(self.from.as_slice())?);
         };
-        let large = large.contiguous()?;
+        let large = lies.pack(large)?;
         for_real!("sum", large, T => {
-            let mut out = vec![<T as Default>::default(); self.from.iter().product()];
-            channels::sum(view.into(), Host::open("sum", &large)?.slice::<T>()?, &mut out);
-            tensor(out, &self.from)
+            let sums = channels::sum(view, Host::open("sum", &large)?.slice::<T>()?);
+            self.unpack_small(&lies, sums)
         })
     }
 
     /// Sum of the products a * b over the axes along which the small tensor was repeated.
     pub(super) fn reduce_product(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        match self.run {
+        let lies = Order::of(a);
+        match self.view(&lies) {
             Some(view) if !self.is_identity() => {
-                let (a, b) = (a.contiguous()?, b.contiguous()?);
+                let (a, b) = (lies.pack(a)?, lies.pack(b)?);
                 for_real!("sum of products", a, T => {
-                    let mut out = vec![<T as Default>::default(); self.from.iter().product()];
                     let (x, y) = (Host::open("sum of products", &a)?, Host::open("sum of products", &b)?);
-                    channels::sum_of_products(view.into(), x.slice::<T>()?, y.slice()?, &mut out);
-                    tensor(out, &self.from)
+                    self.unpack_small(&lies, channels::sum_of_products(view, x.slice::<T>()?, y.slice()?))
                 })
             }
-            _ => self.reduce(&crate::pointwise::sum_of_products(&[(a, b)])?),
+            _ => self.reduce(&pointwise::sum_of_products(&[(a, b)])?),
         }
+    }
+
+    /// How the small tensor lies in a large one with its axes in this order.
+    fn view(&self, lies: &Order) -> Option<View> {
+        View::new(&lies.dims(&self.padded), &lies.dims(&self.to))
+    }
+
+    fn pack_small(&self, lies: &Order, small: &Tensor) -> Result<Tensor> {
+        lies.pack(&small.reshape(self.padded.as_slice())?)
+    }
+
+    fn unpack_small<T: candle_core::WithDType>(&self, lies: &Order, entries: Vec<T>) -> Result<Tensor> {
+        let small = tensor(entries, &lies.dims(&self.padded))?;
+        Ok(lies.unpack(&small)?.reshape(self.from.as_slice())?)
     }
 
     fn slowly(

@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use crate::error::shape;
 use crate::host::{Host, for_real, tensor};
 use crate::kernels::convolution::{self, Geometry};
+use crate::order::Order;
 use crate::rule::Bilinear;
 use crate::{Result, Value};
 
@@ -61,17 +62,15 @@ impl Convolution {
         [self.geometry.out_channels, self.geometry.in_channels / self.geometry.groups, h, w]
     }
 
+    /// Runs a map on pairs of images and weights, or of images and images; images travel channels last.
     fn run(&self, map: Map, pairs: &[(&Tensor, &Tensor)], swap: bool) -> Result<Tensor> {
-        let out_shape = match map {
-            Map::Forward => self.small_shape(),
-            Map::InputAdjoint => self.large_shape(),
-            Map::WeightAdjoint => self.weight_shape(),
-        };
+        let images = Order::channels_last();
         let pairs = pairs
             .iter()
             .map(|(a, b)| {
                 let (a, b) = if swap { (b, a) } else { (a, b) };
-                Ok((a.contiguous()?, b.contiguous()?))
+                let b = if matches!(map, Map::WeightAdjoint) { images.pack(b)? } else { b.contiguous()? };
+                Ok((images.pack(a)?, b))
             })
             .collect::<Result<Vec<_>>>()?;
         for_real!("convolution", pairs[0].0, T => {
@@ -80,13 +79,21 @@ impl Convolution {
                 .map(|(a, b)| Ok((Host::open("convolution", a)?, Host::open("convolution", b)?)))
                 .collect::<Result<Vec<_>>>()?;
             let slices = hosts.iter().map(|(a, b)| Ok((a.slice::<T>()?, b.slice::<T>()?))).collect::<Result<Vec<_>>>()?;
-            let mut out = vec![<T as Default>::default(); out_shape.iter().product()];
+            let shape = match map {
+                Map::Forward => self.small_shape(),
+                Map::InputAdjoint => self.large_shape(),
+                Map::WeightAdjoint => self.weight_shape(),
+            };
+            let mut out = vec![<T as Default>::default(); shape.iter().product()];
             match map {
                 Map::Forward => convolution::forward(&self.geometry, &slices, &mut out),
                 Map::InputAdjoint => convolution::input_adjoint(&self.geometry, &slices, &mut out),
-                Map::WeightAdjoint => convolution::weight_adjoint(&self.geometry, &slices, &mut out),
+                Map::WeightAdjoint => {
+                    convolution::weight_adjoint(&self.geometry, &slices, &mut out);
+                    return tensor(out, &shape);
+                }
             }
-            tensor(out, &out_shape)
+            images.unpack(&tensor(out, &images.dims(&shape))?)
         })
     }
 }

@@ -9,12 +9,14 @@ use crate::kernels::matrix::{Matrix, multiply_add};
 use crate::rule::Bilinear;
 use crate::{Result, Value};
 
-/// c = a b over the last two axes: a [.., m, k], b [.., k, n].
+/// c = a b over the last two axes: a [.., m, k], b [.., k, n]; or c = a b' with b [.., n, k], which saves turning b and
+/// its derivatives round.
 #[derive(Debug)]
 struct MatMul {
     a: Vec<usize>,
     b: Vec<usize>,
     c: Vec<usize>,
+    turned: bool,
 }
 
 /// A matrix operand that may have to be read transposed.
@@ -30,15 +32,19 @@ impl Bilinear for MatMul {
     }
 
     fn apply(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
-        self.sum(&self.c, pairs, |(a, b)| (plain(a), plain(b)))
+        self.sum(&self.c, pairs, |(a, b)| (plain(a), if self.turned { transposed(b) } else { plain(b) }))
     }
 
     fn adjoint_left(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
-        self.sum(&self.a, pairs, |(g, b)| (plain(g), transposed(b)))
+        self.sum(&self.a, pairs, |(g, b)| (plain(g), if self.turned { plain(b) } else { transposed(b) }))
     }
 
     fn adjoint_right(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
-        self.sum(&self.b, pairs, |(g, a)| (transposed(a), plain(g)))
+        if self.turned {
+            self.sum(&self.b, pairs, |(g, a)| (transposed(g), plain(a)))
+        } else {
+            self.sum(&self.b, pairs, |(g, a)| (transposed(a), plain(g)))
+        }
     }
 }
 
@@ -65,7 +71,9 @@ impl MatMul {
             let rank = out_shape.len();
             let (rows, columns) = (out_shape[rank - 2], out_shape[rank - 1]);
             let out_strides = contiguous_strides(out_shape);
-            for &pair in pairs {
+            // Where no batch axis is summed over, the first pair need not be added to anything.
+            let own = out_shape[..rank - 2].iter().product::<usize>() == count;
+            for (nth, &pair) in pairs.iter().enumerate() {
                 let (left, right) = sides(pair);
                 let (l, r) = (Host::open("matmul", left.tensor)?, Host::open("matmul", right.tensor)?);
                 let (l_data, r_data) = (l.entries_from_first::<T>()?, r.entries_from_first::<T>()?);
@@ -75,7 +83,7 @@ impl MatMul {
                     let rhs = view(&r_data[offset(right.tensor.dims(), r.strides())..], r.strides(), right.transposed);
                     let inner = left.tensor.dims()[left.tensor.rank() - if left.transposed { 2 } else { 1 }];
                     let start = offset(out_shape, &out_strides);
-                    multiply_add(&mut out[start..start + rows * columns], rows, columns, inner, lhs, rhs, true);
+                    multiply_add(&mut out[start..start + rows * columns], rows, columns, inner, lhs, rhs, nth > 0 || !own);
                 }
             }
             tensor(out, out_shape)
@@ -117,23 +125,33 @@ fn batch_offset(batch: &[usize], mut index: usize, dims: &[usize], strides: &[us
 impl Value {
     /// Matrix product over the last two axes; leading axes broadcast.
     pub fn matmul(&self, other: &Value) -> Result<Value> {
+        self.multiplied(other, false)
+    }
+
+    /// Matrix product with the transpose of `other` over the last two axes, [.., m, k] and [.., n, k].
+    pub(super) fn matmul_transposed(&self, other: &Value) -> Result<Value> {
+        self.multiplied(other, true)
+    }
+
+    fn multiplied(&self, other: &Value, turned: bool) -> Result<Value> {
         let (ra, rb) = (self.rank(), other.rank());
         let mismatch =
             || shape("matmul", format!("shapes {:?} and {:?} do not multiply", self.dims(), other.dims()));
-        if ra < 2 || rb < 2 || self.dims()[ra - 1] != other.dims()[rb - 2] {
+        let (inner, outer) = if turned { (1, 2) } else { (2, 1) };
+        if ra < 2 || rb < 2 || self.dims()[ra - 1] != other.dims()[rb - inner] {
             return Err(mismatch());
         }
-        let (m, k, n) = (self.dims()[ra - 2], self.dims()[ra - 1], other.dims()[rb - 1]);
+        let (m, k, n) = (self.dims()[ra - 2], self.dims()[ra - 1], other.dims()[rb - outer]);
         if rb == 2 && ra > 2 {
             // One large product instead of many small ones.
             let rows = self.elem_count() / k;
             let mut dims = self.dims().to_vec();
             dims[ra - 1] = n;
-            return self.reshape(&[rows, k])?.matmul(other)?.reshape(&dims);
+            return self.reshape(&[rows, k])?.multiplied(other, turned)?.reshape(&dims);
         }
         let mut c = common_shape("matmul", &self.dims()[..ra - 2], &other.dims()[..rb - 2])?;
         c.extend([m, n]);
-        let rule = MatMul { a: self.dims().to_vec(), b: other.dims().to_vec(), c: c.clone() };
+        let rule = MatMul { a: self.dims().to_vec(), b: other.dims().to_vec(), c: c.clone(), turned };
         Ok(self.builder.bilinear(rule, self, other, &c))
     }
 
@@ -146,9 +164,9 @@ impl Value {
             ));
         }
         let product = if self.rank() == 1 {
-            self.unsqueeze(0)?.matmul(&weight.t()?)?.squeeze(0)?
+            self.unsqueeze(0)?.matmul_transposed(weight)?.squeeze(0)?
         } else {
-            self.matmul(&weight.t()?)?
+            self.matmul_transposed(weight)?
         };
         bias.map_or_else(|| Ok(product.clone()), |b| product.add(b))
     }

@@ -4,7 +4,8 @@ use candle_core::Tensor;
 
 use crate::error::shape;
 use crate::host::{Host, for_real, tensor};
-use crate::kernels::pooling::{self, Windows};
+use crate::kernels::pooling::{self, Pool, Windows};
+use crate::order::Order;
 use crate::rule::Linear;
 use crate::{Error, Result, Value};
 
@@ -52,8 +53,8 @@ impl Planes {
         Ok(Self { input: [n, c, h, w], output: [n, c, windows.rows.len(), windows.columns.len()], windows })
     }
 
-    fn size(&self) -> [usize; 2] {
-        [self.input[2], self.input[3]]
+    fn pool(&self) -> Pool<'_> {
+        Pool { windows: &self.windows, size: [self.input[2], self.input[3]], channels: self.input[1] }
     }
 }
 
@@ -67,33 +68,34 @@ impl Linear for Maximum {
     }
 
     fn fix(&self, arguments: &[&Tensor]) -> Result<Option<Tensor>> {
-        let x = arguments[0].contiguous()?;
+        let images = Order::channels_last();
+        let x = images.pack(arguments[0])?;
         for_real!(self.name(), x, T => {
             let host = Host::open(self.name(), &x)?;
-            let chosen = pooling::first_maximum(&self.0.windows, self.0.size(), host.slice::<T>()?);
-            tensor(chosen, &self.0.output).map(Some)
+            let chosen = pooling::first_maximum(self.0.pool(), host.slice::<T>()?);
+            tensor(chosen, &images.dims(&self.0.output)).map(Some)
         })
     }
 
     fn apply(&self, arguments: &[Option<&Tensor>], fixed: Option<&Tensor>) -> Result<Tensor> {
-        let x = given(arguments[0])?.contiguous()?;
-        let chosen = given(fixed)?;
+        let images = Order::channels_last();
+        let (x, chosen) = (images.pack(given(arguments[0])?)?, given(fixed)?);
         for_real!(self.name(), x, T => {
             let (host, chosen) = (Host::open(self.name(), &x)?, Host::open(self.name(), chosen)?);
             let mut out = vec![<T as Default>::default(); self.0.output.iter().product()];
-            pooling::select(self.0.size(), host.slice::<T>()?, chosen.slice::<u32>()?, &mut out);
-            tensor(out, &self.0.output)
+            pooling::select(self.0.pool(), host.slice::<T>()?, chosen.slice::<u32>()?, &mut out);
+            images.unpack(&tensor(out, &images.dims(&self.0.output))?)
         })
     }
 
     fn adjoint(&self, _: usize, g: &Tensor, fixed: Option<&Tensor>) -> Result<Tensor> {
-        let g = g.contiguous()?;
-        let chosen = given(fixed)?;
+        let images = Order::channels_last();
+        let (g, chosen) = (images.pack(g)?, given(fixed)?);
         for_real!(self.name(), g, T => {
             let (host, chosen) = (Host::open(self.name(), &g)?, Host::open(self.name(), chosen)?);
             let mut out = vec![<T as Default>::default(); self.0.input.iter().product()];
-            pooling::scatter_add(self.0.size(), host.slice::<T>()?, chosen.slice::<u32>()?, &mut out);
-            tensor(out, &self.0.input)
+            pooling::scatter_add(self.0.pool(), host.slice::<T>()?, chosen.slice::<u32>()?, &mut out);
+            images.unpack(&tensor(out, &images.dims(&self.0.input))?)
         })
     }
 }
@@ -111,24 +113,24 @@ impl Linear for Average {
     }
 
     fn apply(&self, arguments: &[Option<&Tensor>], _: Option<&Tensor>) -> Result<Tensor> {
-        let x = given(arguments[0])?.contiguous()?;
-        let p = &self.planes;
+        let (images, p) = (Order::channels_last(), &self.planes);
+        let x = images.pack(given(arguments[0])?)?;
         for_real!(self.name(), x, T => {
             let host = Host::open(self.name(), &x)?;
             let mut out = vec![<T as Default>::default(); p.output.iter().product()];
-            pooling::average(&p.windows, p.size(), &self.divisors, host.slice::<T>()?, &mut out);
-            tensor(out, &p.output)
+            pooling::average(p.pool(), &self.divisors, host.slice::<T>()?, &mut out);
+            images.unpack(&tensor(out, &images.dims(&p.output))?)
         })
     }
 
     fn adjoint(&self, _: usize, g: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {
-        let g = g.contiguous()?;
-        let p = &self.planes;
+        let (images, p) = (Order::channels_last(), &self.planes);
+        let g = images.pack(g)?;
         for_real!(self.name(), g, T => {
             let host = Host::open(self.name(), &g)?;
             let mut out = vec![<T as Default>::default(); p.input.iter().product()];
-            pooling::average_adjoint(&p.windows, p.size(), &self.divisors, host.slice::<T>()?, &mut out);
-            tensor(out, &p.input)
+            pooling::average_adjoint(p.pool(), &self.divisors, host.slice::<T>()?, &mut out);
+            images.unpack(&tensor(out, &images.dims(&p.input))?)
         })
     }
 }

@@ -1,0 +1,243 @@
+//! 3x3 convolutions with stride 1 by tiles of 4x4 outputs, F(4x4, 3x3) of Winograd (1980) and Lavin & Gray (2016).
+//!
+//! In the transformed domain a convolution is 36 independent matrix products over channels, with a quarter of the
+//! multiplications of the direct sum. The three maps use the same transforms (`transform.rs`) and their transposes, so
+//! they stay each other's adjoints up to rounding.
+
+use rayon::prelude::*;
+use std::ops::Range;
+
+use super::convolution::in_parts;
+use super::geometry::Geometry;
+use super::matrix::{Matrix, multiply_add_strided};
+use super::scratch::with_buffer;
+use super::transform::{self, SIDE, TILE};
+use super::{Real, vectorised};
+
+/// Products in the transformed domain, one for each place in a tile.
+const PLACES: usize = SIDE * SIDE;
+/// Transformed entries that a block of tiles aims at: two megabytes in single precision.
+const BLOCK: usize = 1 << 19;
+/// Tiles that a block has at least, so that its products are not too flat.
+const TILES: usize = 96;
+
+/// Whether this is such a convolution, and wide enough for the transforms to be worth their time.
+pub(super) fn pays(geometry: &Geometry) -> bool {
+    let tiling = Tiling::of(geometry);
+    geometry.kernel == [3, 3]
+        && geometry.stride == [1, 1]
+        && geometry.dilation == [1, 1]
+        && geometry.groups == 1
+        && geometry.padding.iter().all(|&p| p <= 2)
+        && geometry.in_channels >= 8
+        && geometry.out_channels >= 8
+        // Otherwise the weights' transforms cost more than they save,
+        && tiling.all_rows() * tiling.columns >= 16
+        // or too many tiles hang over the edge.
+        && tiling.all_rows() * tiling.columns * 6 <= geometry.batch * geometry.pixels()
+}
+
+/// How the output is cut into tiles.
+#[derive(Clone, Copy)]
+struct Tiling {
+    batch: usize,
+    /// Size of an image that is read, and of one that is cut into tiles.
+    from: [usize; 2],
+    to: [usize; 2],
+    padding: [usize; 2],
+    /// Rows and columns of tiles of one image.
+    rows: usize,
+    columns: usize,
+}
+
+impl Tiling {
+    fn of(geometry: &Geometry) -> Self {
+        Self::new(geometry.batch, geometry.input, geometry.output(), geometry.padding)
+    }
+
+    fn new(batch: usize, from: [usize; 2], to: [usize; 2], padding: [usize; 2]) -> Self {
+        let (rows, columns) = (to[0].div_ceil(TILE), to[1].div_ceil(TILE));
+        Self { batch, from, to, padding, rows, columns }
+    }
+
+    /// Rows of tiles of all images.
+    fn all_rows(&self) -> usize {
+        self.batch * self.rows
+    }
+
+    /// Rows of tiles of one block.
+    fn block_rows(&self, channels: usize) -> usize {
+        (BLOCK / (PLACES * channels)).max(TILES).div_ceil(self.columns).min(self.all_rows()).max(1)
+    }
+
+    /// First line, over all images, of a row of tiles.
+    fn line(&self, row: usize) -> usize {
+        row / self.rows * self.to[0] + (row % self.rows * TILE).min(self.to[0])
+    }
+
+    /// The tiles of some rows: image, and first line and column of the output.
+    fn tiles(self, rows: Range<usize>) -> impl Iterator<Item = (usize, usize, usize)> {
+        rows.flat_map(move |row| {
+            (0..self.columns).map(move |column| (row / self.rows, row % self.rows * TILE, column * TILE))
+        })
+    }
+}
+
+/// The transformed input tiles of some rows: [place, tile, channel].
+fn input_tiles<T: Real>(tiling: Tiling, rows: Range<usize>, channels: usize, x: &[T], out: &mut [T]) {
+    let plane = rows.len() * tiling.columns * channels;
+    let [height, width] = tiling.from;
+    vectorised(|| {
+        for (tile, (image, line, column)) in tiling.tiles(rows).enumerate() {
+            let place = |i: usize, j: usize| {
+                let y = (line + i).checked_sub(tiling.padding[0]).filter(|&y| y < height)?;
+                let x = (column + j).checked_sub(tiling.padding[1]).filter(|&x| x < width)?;
+                Some(((image * height + y) * width + x) * channels)
+            };
+            transform::input(channels, x, place, &mut out[tile * channels..], plane);
+        }
+    });
+}
+
+/// The transformed output tiles of some rows, for the adjoint in the weights: [place, tile, channel].
+fn output_tiles<T: Real>(tiling: Tiling, rows: Range<usize>, channels: usize, y: &[T], out: &mut [T]) {
+    let plane = rows.len() * tiling.columns * channels;
+    let [height, width] = tiling.to;
+    vectorised(|| {
+        for (tile, (image, line, column)) in tiling.tiles(rows).enumerate() {
+            let place = |i: usize, j: usize| {
+                let inside = line + i < height && column + j < width;
+                inside.then(|| ((image * height + line + i) * width + column + j) * channels)
+            };
+            transform::output_adjoint(channels, y, place, &mut out[tile * channels..], plane);
+        }
+    });
+}
+
+/// Writes the outputs of some rows of tiles; `y` starts at their first line.
+fn finish<T: Real>(tiling: Tiling, rows: Range<usize>, channels: usize, products: &[T], y: &mut [T]) {
+    let plane = rows.len() * tiling.columns * channels;
+    let ([height, width], first) = (tiling.to, tiling.line(rows.start));
+    vectorised(|| {
+        for (tile, (image, line, column)) in tiling.tiles(rows).enumerate() {
+            let place = |i: usize, j: usize| {
+                let inside = line + i < height && column + j < width;
+                inside.then(|| ((image * height + line + i - first) * width + column + j) * channels)
+            };
+            transform::output(channels, &products[tile * channels..], plane, y, place);
+        }
+    });
+}
+
+/// Convolves by tiles: the matrices of `weights` are [place, from, to], or [place, to, from] where `transposed`.
+fn by_tiles<T: Real>(
+    tiling: Tiling,
+    [from, to]: [usize; 2],
+    images: &[&[T]],
+    weights: &[&[T]],
+    transposed: bool,
+    y: &mut [T],
+) {
+    let block = tiling.block_rows(from + to);
+    let mut pieces = vec![];
+    let mut rest = y;
+    for start in (0..tiling.all_rows()).step_by(block) {
+        let rows = start..(start + block).min(tiling.all_rows());
+        let lines = tiling.line(rows.end) - tiling.line(rows.start);
+        let (piece, tail) = rest.split_at_mut(lines * tiling.to[1] * to);
+        pieces.push((rows, piece));
+        rest = tail;
+    }
+    pieces.into_par_iter().for_each(|(rows, piece)| {
+        let tiles = rows.len() * tiling.columns;
+        with_buffer(PLACES * tiles * (from + to), |buffer| {
+            let (unfolded, products) = buffer.split_at_mut(PLACES * tiles * from);
+            for (nth, (x, w)) in images.iter().zip(weights).enumerate() {
+                input_tiles(tiling, rows.clone(), from, x, unfolded);
+                for place in 0..PLACES {
+                    let lhs = Matrix::rows_of(&unfolded[place * tiles * from..], from);
+                    let rhs = &w[place * from * to..];
+                    let rhs =
+                        if transposed { Matrix::rows_of(rhs, from).transposed() } else { Matrix::rows_of(rhs, to) };
+                    let out = &mut products[place * tiles * to..][..tiles * to];
+                    multiply_add_strided(out, to, tiles, to, from, lhs, rhs, nth > 0);
+                }
+            }
+            finish(tiling, rows, to, products, piece);
+        });
+    });
+}
+
+/// Runs `work` on the pairs' transformed weights, [place, `out_channels`, `in_channels`]; with `flipped` those of the convolution that is the
+/// adjoint in x, whose kernel is turned by half a turn.
+fn with_weights<T: Real, R>(
+    geometry: &Geometry,
+    pairs: &[(&[T], &[T])],
+    flipped: bool,
+    work: impl FnOnce(&[&[T]]) -> R,
+) -> R {
+    let (rows, channels) = (geometry.out_channels, geometry.in_channels);
+    let size = PLACES * rows * channels;
+    with_buffer(pairs.len() * size, |buffer| {
+        for (out, (_, w)) in buffer.chunks_exact_mut(size).zip(pairs) {
+            vectorised(|| {
+                for (row, w) in w.chunks_exact(channels * 9).enumerate() {
+                    transform::weights(channels, w, flipped, &mut out[row * channels..], rows * channels);
+                }
+            });
+        }
+        work(&buffer.chunks_exact(size).collect::<Vec<_>>())
+    })
+}
+
+/// y = sum of x * w over the pairs (x, w).
+pub(super) fn forward<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])], y: &mut [T]) {
+    let images: Vec<&[T]> = pairs.iter().map(|p| p.0).collect();
+    let channels = [geometry.in_channels, geometry.out_channels];
+    with_weights(geometry, pairs, false, |weights| {
+        by_tiles(Tiling::of(geometry), channels, &images, weights, true, y);
+    });
+}
+
+/// x = sum of the adjoint in x over the pairs (y, w): a convolution too, with the border's other part.
+pub(super) fn input_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])], x: &mut [T]) {
+    let images: Vec<&[T]> = pairs.iter().map(|p| p.0).collect();
+    let channels = [geometry.out_channels, geometry.in_channels];
+    let padding = geometry.padding.map(|p| 2 - p);
+    let tiling = Tiling::new(geometry.batch, geometry.output(), geometry.input, padding);
+    with_weights(geometry, pairs, true, |weights| by_tiles(tiling, channels, &images, weights, false, x));
+}
+
+/// w = sum of the adjoint in w over the pairs (x, y).
+pub(super) fn weight_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])], w: &mut [T]) {
+    let tiling = Tiling::of(geometry);
+    let (from, to) = (geometry.in_channels, geometry.out_channels);
+    let block = tiling.block_rows(from + to);
+    let blocks = tiling.all_rows().div_ceil(block);
+    let size = PLACES * from * to;
+    in_parts(blocks, size, |sum| {
+        vectorised(|| {
+            for (row, w) in w.chunks_exact_mut(from * 9).enumerate() {
+                transform::weights_adjoint(from, &sum[row * from..], from * to, w);
+            }
+        });
+    }, |blocks, sum: &mut [T]| {
+        for start in blocks.map(|b| b * block) {
+            let rows = start..(start + block).min(tiling.all_rows());
+            let tiles = rows.len() * tiling.columns;
+            with_buffer(PLACES * tiles * (from + to), |buffer| {
+                let (inputs, outputs) = buffer.split_at_mut(PLACES * tiles * from);
+                for (x, y) in pairs {
+                    input_tiles(tiling, rows.clone(), from, x, inputs);
+                    output_tiles(tiling, rows.clone(), to, y, outputs);
+                    for place in 0..PLACES {
+                        let lhs = Matrix::rows_of(&outputs[place * tiles * to..], to).transposed();
+                        let rhs = Matrix::rows_of(&inputs[place * tiles * from..], from);
+                        let sum = &mut sum[place * from * to..][..from * to];
+                        multiply_add_strided(sum, from, to, from, tiles, lhs, rhs, true);
+                    }
+                }
+            });
+        }
+    });
+}

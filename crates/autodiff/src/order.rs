@@ -1,0 +1,70 @@
+//! The order in which a tensor's axes lie in memory.
+//!
+//! Images flow channels last through the engine, as strided views of the logical [n, c, h, w]. Operations that do not
+//! care about the order compute in the one they find, and hand on their result in it.
+
+use candle_core::Tensor;
+
+use crate::Result;
+
+/// The axes of a tensor without gaps, outermost first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Order(Vec<usize>);
+
+impl Order {
+    /// The order of `x`, or the logical one where `x` has gaps or repetitions.
+    pub(crate) fn of(x: &Tensor) -> Self {
+        let logical: Vec<usize> = (0..x.rank()).collect();
+        if x.is_contiguous() {
+            return Self(logical);
+        }
+        let strides = x.stride();
+        let mut axes = logical.clone();
+        axes.sort_by_key(|&axis| std::cmp::Reverse(strides[axis]));
+        let mut expected = 1;
+        for &axis in axes.iter().rev() {
+            if x.dims()[axis] > 1 && strides[axis] != expected {
+                return Self(logical);
+            }
+            expected *= x.dims()[axis];
+        }
+        Self(axes)
+    }
+
+    /// [n, c, h, w] channels last.
+    pub(crate) fn channels_last() -> Self {
+        Self(vec![0, 2, 3, 1])
+    }
+
+    /// `x` with its axes in this order, contiguous: a view wherever `x` lies in this order already.
+    pub(crate) fn pack(&self, x: &Tensor) -> Result<Tensor> {
+        if self.is_logical() {
+            return Ok(x.contiguous()?);
+        }
+        Ok(x.permute(self.0.as_slice())?.contiguous()?)
+    }
+
+    /// The inverse of [`pack`](Self::pack), a view.
+    pub(crate) fn unpack(&self, x: &Tensor) -> Result<Tensor> {
+        if self.is_logical() {
+            return Ok(x.clone());
+        }
+        let mut inverse = vec![0; self.0.len()];
+        self.0.iter().enumerate().for_each(|(position, &axis)| inverse[axis] = position);
+        Ok(x.permute(inverse)?)
+    }
+
+    /// A shape with its axes in this order.
+    pub(crate) fn dims(&self, dims: &[usize]) -> Vec<usize> {
+        self.0.iter().map(|&axis| dims[axis]).collect()
+    }
+
+    /// Where an axis of the tensor is found in this order.
+    pub(crate) fn position(&self, axis: usize) -> usize {
+        self.0.iter().position(|&a| a == axis).unwrap_or(axis)
+    }
+
+    fn is_logical(&self) -> bool {
+        self.0.iter().enumerate().all(|(position, &axis)| position == axis)
+    }
+}
