@@ -6,7 +6,8 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::graph::{Graph, Id, Kind, Node};
 use crate::linearize::Kept;
-use crate::pointwise::map;
+use crate::pointwise::{jet, map};
+use crate::rule::Elementwise;
 use crate::{Error, Result};
 
 /// Loss and outputs without derivatives.
@@ -83,14 +84,7 @@ impl<'a> Forward<'a> {
             Kind::Bilinear(rule, a, b) => rule.apply(&[(self.argument(*a)?, self.argument(*b)?)])?,
             Kind::Elementwise(rule, x) => {
                 let x = self.argument(*x)?.clone();
-                if order > 0 && node.active {
-                    self.kept[id].slope = Some(map(rule.as_ref(), 1, &x)?);
-                    if rule.is_curved() {
-                        self.kept[id].bend = Some(map(rule.as_ref(), 2, &x)?);
-                        self.kept[id].point = (order > 2).then(|| x.clone());
-                    }
-                }
-                map(rule.as_ref(), 0, &x)?
+                self.elementwise(id, rule.as_ref(), node.active, &x, order)?
             }
             Kind::Frozen(rule, arguments) => {
                 let values = arguments.iter().map(|&a| self.argument(a)).collect::<Result<Vec<_>>>()?;
@@ -111,6 +105,29 @@ impl<'a> Forward<'a> {
             }
         }
         Ok(())
+    }
+
+    /// f(x), keeping the derivatives of it that products need.
+    fn elementwise(
+        &mut self,
+        id: Id,
+        rule: &dyn Elementwise,
+        active: bool,
+        x: &Tensor,
+        order: usize,
+    ) -> Result<Tensor> {
+        if !active || order == 0 {
+            return map(rule, 0, x);
+        }
+        let kept = &mut self.kept[id];
+        if order == 1 || !rule.is_curved() {
+            kept.slope = Some(map(rule, 1, x)?);
+            return map(rule, 0, x);
+        }
+        let [value, slope, bend] = jet(rule, x)?;
+        (kept.slope, kept.bend) = (Some(slope), Some(bend));
+        kept.point = (order > 2).then(|| x.clone());
+        Ok(value)
     }
 
     /// Loss and outputs, once every node is evaluated.

@@ -4,6 +4,7 @@ mod arithmetic;
 mod attention;
 mod broadcast;
 mod convolution;
+mod elementary;
 mod functions;
 mod layout;
 mod loss;

@@ -59,11 +59,6 @@ impl Order {
         self.0.iter().map(|&axis| dims[axis]).collect()
     }
 
-    /// Where an axis of the tensor is found in this order.
-    pub(crate) fn position(&self, axis: usize) -> usize {
-        self.0.iter().position(|&a| a == axis).unwrap_or(axis)
-    }
-
     fn is_logical(&self) -> bool {
         self.0.iter().enumerate().all(|(position, &axis)| position == axis)
     }

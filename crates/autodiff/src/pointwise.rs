@@ -29,35 +29,58 @@ pub(crate) fn map(rule: &dyn Elementwise, order: usize, x: &Tensor) -> Result<Te
     lies.unpack(&out?)
 }
 
+/// f(x), f'(x) and f''(x) for every entry.
+pub(crate) fn jet(rule: &dyn Elementwise, x: &Tensor) -> Result<[Tensor; 3]> {
+    let lies = Order::of(x);
+    let x = lies.pack(x)?;
+    let input = Host::open(rule.name(), &x)?;
+    let n = x.elem_count();
+    let out = match x.dtype() {
+        DType::F32 => {
+            let [mut f, mut slope, mut bend] = std::array::from_fn(|_| vec![0f32; n]);
+            rule.jet_f32(input.slice()?, [&mut f, &mut slope, &mut bend]);
+            [tensor(f, x.dims())?, tensor(slope, x.dims())?, tensor(bend, x.dims())?]
+        }
+        DType::F64 => {
+            let [mut f, mut slope, mut bend] = std::array::from_fn(|_| vec![0f64; n]);
+            rule.jet_f64(input.slice()?, [&mut f, &mut slope, &mut bend]);
+            [tensor(f, x.dims())?, tensor(slope, x.dims())?, tensor(bend, x.dims())?]
+        }
+        found => return Err(host::unsupported(rule.name(), found)),
+    };
+    let [f, slope, bend] = out;
+    Ok([lies.unpack(&f)?, lies.unpack(&slope)?, lies.unpack(&bend)?])
+}
+
 /// `sum_i` `a_i` `b_i`, entry by entry, over pairs of tensors of one shape.
 pub(crate) fn sum_of_products(pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
     let (first, rest) = pairs
         .split_first()
         .ok_or_else(|| crate::Error::Unavailable("a sum of products needs at least one pair".into()))?;
     let (lies, mut sum) = match rest.first() {
-        None => combine("product", [first.0, first.1], |[a, b]| a * b, |[a, b]| a * b)?,
+        None => combine("product", [first.0, first.1], #[inline(always)] |[a, b]| a * b, #[inline(always)] |[a, b]| a * b)?,
         Some(second) => {
             let four = [first.0, first.1, second.0, second.1];
-            combine("product", four, |[a, b, c, d]| a * b + c * d, |[a, b, c, d]| a * b + c * d)?
+            combine("product", four, #[inline(always)] |[a, b, c, d]| a * b + c * d, #[inline(always)] |[a, b, c, d]| a * b + c * d)?
         }
     };
     for (a, b) in rest.iter().skip(1) {
         let three = [&lies.unpack(&sum)?, *a, *b];
-        sum = combine("product", three, |[s, a, b]| s + a * b, |[s, a, b]| s + a * b)?.1;
+        sum = combine("product", three, #[inline(always)] |[s, a, b]| s + a * b, #[inline(always)] |[s, a, b]| s + a * b)?.1;
     }
     lies.unpack(&sum)
 }
 
 /// a + b for tensors of one shape.
 pub(crate) fn plus(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let (lies, sum) = combine("sum", [a, b], |[a, b]| a + b, |[a, b]| a + b)?;
+    let (lies, sum) = combine("sum", [a, b], #[inline(always)] |[a, b]| a + b, #[inline(always)] |[a, b]| a + b)?;
     lies.unpack(&sum)
 }
 
 /// factor * x.
 pub(crate) fn times(factor: f64, x: &Tensor) -> Result<Tensor> {
     let single = factor as f32;
-    let (lies, product) = combine("scale", [x], |[x]| single * x, |[x]| factor * x)?;
+    let (lies, product) = combine("scale", [x], #[inline(always)] |[x]| single * x, #[inline(always)] |[x]| factor * x)?;
     lies.unpack(&product)
 }
 
@@ -95,5 +118,20 @@ fn entries<T: candle_core::WithDType, const N: usize>(
     let slices = hosts.iter().map(Host::slice::<T>).collect::<Result<Vec<_>>>()?;
     let n = slices[0].len();
     let slices: [&[T]; N] = std::array::from_fn(|i| &slices[i][..n]);
-    Ok(vectorised(|| (0..n).map(|at| f(std::array::from_fn(|i| slices[i][at]))).collect()))
+    let mut out = Vec::with_capacity(n);
+    vectorised(
+        #[inline(always)]
+        || {
+            for (at, out) in out.spare_capacity_mut()[..n].iter_mut().enumerate() {
+                let mut at_once = [T::zero(); N];
+                for i in 0..N {
+                    at_once[i] = slices[i][at];
+                }
+                out.write(f(at_once));
+            }
+        },
+    );
+    // SAFETY: the loop above has written all n entries.
+    unsafe { out.set_len(n) };
+    Ok(out)
 }

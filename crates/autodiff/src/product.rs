@@ -1,8 +1,7 @@
 //! Products with derivative tensors at a linearized point, by forward-over-reverse differentiation.
 //!
-//! A *component* is the coefficient of one infinitesimal in a truncated polynomial: directions `v_1` .. `v_k` of a block are
-//! independent first-order components, and the direction pair (u, v) of a third-order product adds the mixed component
-//! uv. Pushing components forward (tangents) and pulling components back (cotangents) through the three kinds of
+//! A *component* is the coefficient of one infinitesimal in a truncated polynomial: a direction v is a first-order
+//! component, and the direction pair (u, v) of a third-order product adds the mixed component uv. Pushing components forward (tangents) and pulling components back (cotangents) through the three kinds of
 //! operation is all there is; the gradient of the component v at the parameters is H v, of the component uv it is
 //! the third derivative applied to u and v. Pearlmutter (1994) is the case of one first-order component.
 
@@ -19,37 +18,36 @@ pub type Direction = Vec<Tensor>;
 impl Linearized {
     /// H v, with H the Hessian of the loss in the trainable parameters.
     pub fn hessian_product(&self, v: &[Tensor]) -> Result<Direction> {
-        single(self.hessian_products(&[v.to_vec()])?)
+        self.product(v, Bends::All)
     }
 
-    /// H v for a block of vectors at once.
+    /// H v for a block of vectors, one after the other: a product's working set is small then, which measured faster
+    /// than carrying all vectors through every operation.
     pub fn hessian_products(&self, block: &[Direction]) -> Result<Vec<Direction>> {
-        let components = vec![Component::First; block.len()];
-        let seeds: Vec<_> = block.iter().map(Some).collect();
-        let tangents = self.push_forward(&seeds, &components, self.graph.loss, Bends::All)?;
-        let from = vec![None; block.len()];
-        self.pull_back(tangents, self.graph.loss, from, &components, Bends::All)
+        block.iter().map(|v| self.hessian_product(v)).collect()
     }
 
     /// G v, with G = J' (d2 loss / d outputs2) J the generalised Gauss-Newton matrix (Schraudolph 2002).
     pub fn gauss_newton_product(&self, v: &[Tensor]) -> Result<Direction> {
-        single(self.gauss_newton_products(&[v.to_vec()])?)
-    }
-
-    /// G v for a block of vectors at once.
-    pub fn gauss_newton_products(&self, block: &[Direction]) -> Result<Vec<Direction>> {
         if !self.graph.outputs_separate() {
             return Err(Error::Unavailable(
                 "a Gauss-Newton product needs a loss that depends on the parameters through the outputs only"
                     .into(),
             ));
         }
-        let components = vec![Component::First; block.len()];
-        let seeds: Vec<_> = block.iter().map(Some).collect();
-        let bends = Bends::After(self.graph.outputs);
-        let tangents = self.push_forward(&seeds, &components, self.graph.loss, bends)?;
-        let from = vec![None; block.len()];
-        self.pull_back(tangents, self.graph.loss, from, &components, bends)
+        self.product(v, Bends::After(self.graph.outputs))
+    }
+
+    /// G v for a block of vectors.
+    pub fn gauss_newton_products(&self, block: &[Direction]) -> Result<Vec<Direction>> {
+        block.iter().map(|v| self.gauss_newton_product(v)).collect()
+    }
+
+    fn product(&self, v: &[Tensor], bends: Bends) -> Result<Direction> {
+        let v = v.to_vec();
+        let components = [Component::First];
+        let tangents = self.push_forward(&[Some(&v)], &components, self.graph.loss, bends)?;
+        single(self.pull_back(tangents, self.graph.loss, vec![None], &components, bends)?)
     }
 
     /// J v, with J the Jacobian of the outputs; shaped like the outputs.

@@ -1,5 +1,6 @@
 //! The command line: parse, call, print, save. No numerics.
 
+mod allocator;
 mod arguments;
 mod commands;
 mod envelope;
@@ -19,10 +20,8 @@ use clap::Parser;
 use crate::arguments::{Cli, Command};
 use crate::exit::Failure;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::keep_memory();
     let cli = Cli::parse();
     match run(cli.command) {
         Ok(outcome) => outcome.into(),

@@ -1,10 +1,9 @@
 //! Curvature at a point over the whole data set, as symmetric operators.
 
 use candle_core::Tensor;
-use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::objective::{Linearization, Objective};
+use crate::objective::{Linearization, Objective, side_by_side};
 use crate::operator::SymmetricOperator;
 use crate::{Error, Parameters, Result};
 
@@ -51,8 +50,7 @@ impl<'a> Curvature<'a> {
         };
         let all: Vec<usize> = (0..objective.batches()).collect();
         for group in all.chunks(rayon::current_num_threads()) {
-            let linearized: Vec<_> = group.par_iter().map(|&b| objective.linearize(at, b)).collect();
-            for (&batch, linearization) in group.iter().zip(linearized) {
+            for (&batch, linearization) in group.iter().zip(side_by_side(group, |b| objective.linearize(at, b))) {
                 let linearization = linearization?;
                 let weight = objective.weight(batch);
                 this.loss += weight * linearization.loss();
@@ -130,8 +128,7 @@ impl<'a> Curvature<'a> {
         let directions = block.iter().map(|x| self.at.unflatten(x)).collect::<Result<Vec<_>>>()?;
         let all: Vec<usize> = (0..self.kept.len()).collect();
         for group in all.chunks(rayon::current_num_threads()) {
-            let parts: Vec<_> =
-                group.par_iter().map(|&b| self.batch_products(matrix, b, &directions)).collect();
+            let parts = side_by_side(group, |b| self.batch_products(matrix, b, &directions));
             for (&batch, parts) in group.iter().zip(parts) {
                 let weight = self.objective.weight(batch);
                 for (sum, part) in sums.iter_mut().zip(parts?) {

@@ -97,8 +97,7 @@ pub fn gradient(objective: &dyn Objective, at: &Parameters) -> Result<(f64, Vec<
     let (mut loss, mut sum) = (0.0, vec![0.0; at.len()]);
     let all: Vec<usize> = (0..objective.batches()).collect();
     for group in all.chunks(rayon::current_num_threads()) {
-        let parts: Vec<_> = group.par_iter().map(|&batch| objective.gradient(at, batch)).collect();
-        for (&batch, part) in group.iter().zip(parts) {
+        for (&batch, part) in group.iter().zip(side_by_side(group, |batch| objective.gradient(at, batch))) {
             let (value, part) = part?;
             loss += objective.weight(batch) * value;
             at.accumulate(objective.weight(batch), &part, &mut sum)?;
@@ -111,4 +110,10 @@ pub fn gradient(objective: &dyn Objective, at: &Parameters) -> Result<(f64, Vec<
         sum.iter_mut().zip(&theta).for_each(|(g, x)| *g += decay * x);
     }
     Ok((loss, sum))
+}
+
+/// Works on some batches in parallel, inside rayon's pool: from outside of it every kernel of a lone batch would wait for
+/// a thread to wake up.
+pub(crate) fn side_by_side<R: Send>(batches: &[usize], work: impl Fn(usize) -> R + Sync) -> Vec<R> {
+    rayon::scope(|_| batches.par_iter().map(|&batch| work(batch)).collect())
 }

@@ -88,7 +88,9 @@ pub struct Task {
 }
 
 /// Entries of intermediate values that a batch aims at: enough for wide matrix products, few enough for the cache.
-const BATCH_ENTRIES: usize = 1 << 22;
+const BATCH_ENTRIES: usize = 1 << 23;
+/// Examples of a batch at most, where it is not given.
+const MOST_EXAMPLES: usize = 512;
 
 impl Task {
     /// Puts `tensors` (all that the architecture wants for the data's shape) and data together.
@@ -205,21 +207,24 @@ fn batch_size(
         ))),
         Some(size) => Ok(size),
         None if whole => Ok(examples),
-        None => {
-            // Enough batches for many cores, but none so small that products get narrow; never by number of threads,
-            // because the sums' order must not depend on it.
-            let share = examples.div_ceil(16).max(32);
-            // A batch's gradient is as long as the parameters, so its work must be longer.
-            let entries = BATCH_ENTRIES.max(8 * probe.weights);
-            Ok((entries / probe.entries.max(1)).clamp(8, 256).min(share).min(examples))
-        }
+        None => Ok(automatic_batch_size(examples, probe)),
     }
 }
 
-/// What a graph for one example tells.
+/// Batches of one size, as large as the cache and the model suggest. Never by the number of threads, because the order of
+/// the sums must not depend on it.
+fn automatic_batch_size(examples: usize, probe: &Probe) -> usize {
+    // A batch's gradient is as long as the parameters, so its work must be longer.
+    let most = (BATCH_ENTRIES.max(8 * probe.weights) / probe.entries.max(1)).clamp(1, MOST_EXAMPLES);
+    let even = examples.div_ceil(most).next_multiple_of(2);
+    let halves_pay = examples / 2 * probe.entries >= (BATCH_ENTRIES / 8).max(2 * probe.weights);
+    if examples <= most && !halves_pay { examples } else { examples.div_ceil(even) }
+}
+
+/// What graphs for one and two examples tell.
 struct Probe {
     outputs: Vec<usize>,
-    /// Entries of all intermediate values.
+    /// Entries of the intermediate values that another example adds.
     entries: usize,
     /// Entries of all named tensors.
     weights: usize,
@@ -229,8 +234,18 @@ struct Probe {
 
 impl Probe {
     fn new(architecture: &Architecture, data: &Dataset, options: &TaskOptions) -> Result<Self, TaskError> {
+        let (one, two) = (Self::of(1, architecture, data, options)?, Self::of(2, architecture, data, options)?);
+        Ok(Self { entries: two.entries.saturating_sub(one.entries), ..one })
+    }
+
+    fn of(
+        examples: usize,
+        architecture: &Architecture,
+        data: &Dataset,
+        options: &TaskOptions,
+    ) -> Result<Self, TaskError> {
         let graph = GraphBuilder::new();
-        let mut dims = vec![1];
+        let mut dims = vec![examples];
         dims.extend(data.example_shape());
         let net = Net::new(&graph, options.batch_norm);
         let outputs = architecture.build(&net, &graph.input(&dims))?;

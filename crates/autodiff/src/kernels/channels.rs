@@ -53,23 +53,23 @@ impl View {
 
 /// large + small.
 pub(crate) fn add<T: Real>(view: View, large: &[T], small: &[T]) -> Vec<T> {
-    combine(view, large, small, |x, s| x + s)
+    combine(view, large, small, #[inline(always)] |x, s| x + s)
 }
 
 /// large * small.
 pub(crate) fn multiply<T: Real>(view: View, large: &[T], small: &[T]) -> Vec<T> {
-    combine(view, large, small, |x, s| x * s)
+    combine(view, large, small, #[inline(always)] |x, s| x * s)
 }
 
 /// For every entry of the small tensor the sum of the large one's entries there, accumulated in f64.
 pub(crate) fn sum<T: Real>(view: View, large: &[T]) -> Vec<T> {
-    reduce(view, |at| large[at].into())
+    reduce(view, #[inline(always)] |at| large[at].into())
 }
 
 /// The same sums of the products of two large tensors.
 pub(crate) fn sum_of_products<T: Real>(view: View, a: &[T], b: &[T]) -> Vec<T> {
     let (a, b) = (&a[..view.large()], &b[..view.large()]);
-    reduce(view, |at| a[at].into() * b[at].into())
+    reduce(view, #[inline(always)] |at| a[at].into() * b[at].into())
 }
 
 /// Independent partial sums, so that the compiler can use wide registers.
@@ -84,14 +84,18 @@ fn combine<T: Real>(view: View, large: &[T], small: &[T], f: impl Fn(T, T) -> T 
     let rows = if view.repeat > 1 { outer } else { SERIAL.div_ceil(row) };
     let block = |i: usize, out: &mut [MaybeUninit<T>], large: &[T]| {
         let small = if view.repeat > 1 { &small[i * channel..][..channel] } else { &small[..channel] };
-        vectorised(|| {
+        vectorised(#[inline(always)] || {
             for (out, large) in out.chunks_exact_mut(row).zip(large.chunks_exact(row)) {
                 if inner == 1 {
-                    out.iter_mut().zip(large).zip(small).for_each(|((o, &x), &s)| _ = o.write(f(x, s)));
+                    for ((o, &x), &s) in out.iter_mut().zip(large).zip(small) {
+                        o.write(f(x, s));
+                    }
                 } else {
                     let runs = out.chunks_exact_mut(inner).zip(large.chunks_exact(inner));
                     for ((o, x), &s) in runs.zip(small) {
-                        o.iter_mut().zip(x).for_each(|(o, &x)| _ = o.write(f(x, s)));
+                        for (o, &x) in o.iter_mut().zip(x) {
+                            o.write(f(x, s));
+                        }
                     }
                 }
             }
@@ -114,17 +118,9 @@ fn reduce<T: Real>(view: View, entry: impl Fn(usize) -> f64 + Sync) -> Vec<T> {
     if inner == 1 {
         return columns(view, &entry);
     }
-    let run = |from: usize| {
-        let mut lanes = [0.0; LANES];
-        let whole = inner / LANES * LANES;
-        for start in (from..from + whole).step_by(LANES) {
-            lanes.iter_mut().enumerate().for_each(|(l, lane)| *lane += entry(start + l));
-        }
-        lanes.iter().sum::<f64>() + (from + whole..from + inner).map(&entry).sum::<f64>()
-    };
     let total = |i: usize| {
         let first = i / channel * outer * channel + i % channel;
-        T::round_from(vectorised(|| (0..outer).map(|o| run((first + o * channel) * inner)).sum::<f64>()))
+        T::round_from(vectorised(#[inline(always)] || (0..outer).map(#[inline(always)] |o| run(&entry, (first + o * channel) * inner, inner)).sum::<f64>()))
     };
     if view.large() < SERIAL {
         (0..repeat * channel).map(total).collect()
@@ -133,15 +129,29 @@ fn reduce<T: Real>(view: View, entry: impl Fn(usize) -> f64 + Sync) -> Vec<T> {
     }
 }
 
+#[inline(always)]
+fn run(entry: impl Fn(usize) -> f64, from: usize, length: usize) -> f64 {
+    let mut lanes = [0.0; LANES];
+    let whole = length / LANES * LANES;
+    for start in (from..from + whole).step_by(LANES) {
+        for (l, lane) in lanes.iter_mut().enumerate() {
+            *lane += entry(start + l);
+        }
+    }
+    lanes.iter().sum::<f64>() + (from + whole..from + length).map(&entry).sum::<f64>()
+}
+
 /// Sums of columns: whole rows are added up, a block of them at a time.
 fn columns<T: Real>(view: View, entry: &(impl Fn(usize) -> f64 + Sync)) -> Vec<T> {
     let View { repeat, outer, channel, .. } = view;
     let rows = SERIAL.div_ceil(channel.max(1)).max(1);
     let partial = |first: usize, rows: usize| {
         let mut sums = vec![0.0; channel];
-        vectorised(|| {
+        vectorised(#[inline(always)] || {
             for row in first..first + rows {
-                sums.iter_mut().enumerate().for_each(|(c, s)| *s += entry(row * channel + c));
+                for (c, sum) in sums.iter_mut().enumerate() {
+                    *sum += entry(row * channel + c);
+                }
             }
         });
         sums

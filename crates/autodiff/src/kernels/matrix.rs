@@ -4,6 +4,7 @@ use gemm::Parallelism;
 use rayon::prelude::*;
 
 use super::Real;
+use super::scratch::with_buffer;
 
 /// A matrix inside a slice; its number of rows and columns comes with the product.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,10 @@ impl<'a, T> Matrix<'a, T> {
         Self { data: &self.data[row * self.row_stride..], ..self }
     }
 
+    fn skip_columns(self, column: usize) -> Self {
+        Self { data: &self.data[column * self.column_stride..], ..self }
+    }
+
     fn reaches(self, rows: usize, columns: usize) -> usize {
         (rows - 1) * self.row_stride + (columns - 1) * self.column_stride + 1
     }
@@ -38,8 +43,8 @@ impl<'a, T> Matrix<'a, T> {
 
 /// Products with fewer multiply-adds stay on one thread.
 const PARALLEL: usize = 1 << 22;
-/// Rows that one task works on: enough that packing the right side again does not show.
-const ROWS: usize = 128;
+/// Rows or columns that one task works on: enough that packing the other side again does not show.
+const TASK: usize = 128;
 
 /// out = lhs rhs, or out += lhs rhs: out [m, n] row-major, lhs [m, k], rhs [k, n].
 pub(crate) fn multiply_add<T: Real>(
@@ -51,12 +56,35 @@ pub(crate) fn multiply_add<T: Real>(
     rhs: Matrix<'_, T>,
     accumulate: bool,
 ) {
-    if m * n * k < PARALLEL || m < 2 * ROWS {
+    if m * n * k < PARALLEL || m.max(n) < 2 * TASK {
         return multiply_add_strided(out, n, m, n, k, lhs, rhs, accumulate);
     }
-    out[..m * n].par_chunks_mut(ROWS * n).enumerate().for_each(|(i, out)| {
-        multiply_add_strided(out, n, out.len() / n, n, k, lhs.skip_rows(i * ROWS), rhs, accumulate);
-    });
+    if m >= 2 * TASK {
+        return out[..m * n].par_chunks_mut(TASK * n).enumerate().for_each(|(i, out)| {
+            multiply_add_strided(out, n, out.len() / n, n, k, lhs.skip_rows(i * TASK), rhs, accumulate);
+        });
+    }
+    // Two halves of the columns, which are apart but not in one piece.
+    let half = n / 2;
+    let (mut left, mut right) = (vec![], vec![]);
+    for row in out[..m * n].chunks_exact_mut(n) {
+        let (l, r) = row.split_at_mut(half);
+        left.push(l);
+        right.push(r);
+    }
+    let side = |rows: Vec<&mut [T]>, first: usize, n: usize| {
+        with_buffer(m * n, |buffer| {
+            multiply_add_strided(buffer, n, m, n, k, lhs, rhs.skip_columns(first), false);
+            for (row, product) in rows.into_iter().zip(buffer.chunks_exact(n)) {
+                if accumulate {
+                    row.iter_mut().zip(product).for_each(|(r, &p)| *r += p);
+                } else {
+                    row.copy_from_slice(product);
+                }
+            }
+        });
+    };
+    rayon::join(|| side(left, 0, half), || side(right, half, n - half));
 }
 
 /// The same on one thread, with `out_stride` entries from one row of the result to the next.

@@ -109,14 +109,18 @@ pub(crate) fn average<T: Real>(pool: Pool<'_>, divisors: &[f64], x: &[T], out: &
     let channels = pool.channels;
     pool.by_image((x, pool.image()), (out, pool.out_image()), |x, out| {
         let mut sums = vec![0.0; channels];
-        vectorised(|| {
+        vectorised(#[inline(always)] || {
             pool.each(|nth, entries| {
                 sums.fill(0.0);
                 for entry in entries {
-                    sums.iter_mut().zip(&x[entry..]).for_each(|(s, &x)| *s += x.into());
+                    for (sum, &x) in sums.iter_mut().zip(&x[entry..]) {
+                        *sum += x.into();
+                    }
                 }
                 let out = &mut out[nth * channels..][..channels];
-                out.iter_mut().zip(&sums).for_each(|(o, s)| *o = T::round_from(s / divisors[nth]));
+                for (o, s) in out.iter_mut().zip(&sums) {
+                    *o = T::round_from(s / divisors[nth]);
+                }
             });
         });
     });
@@ -126,11 +130,13 @@ pub(crate) fn average<T: Real>(pool: Pool<'_>, divisors: &[f64], x: &[T], out: &
 pub(crate) fn average_adjoint<T: Real>(pool: Pool<'_>, divisors: &[f64], g: &[T], out: &mut [T]) {
     let channels = pool.channels;
     pool.by_image((g, pool.out_image()), (out, pool.image()), |g, out| {
-        vectorised(|| {
+        vectorised(#[inline(always)] || {
             pool.each(|nth, entries| {
                 let (share, g) = (T::round_from(1.0 / divisors[nth]), &g[nth * channels..][..channels]);
                 for entry in entries {
-                    out[entry..entry + channels].iter_mut().zip(g).for_each(|(o, &g)| *o += g * share);
+                    for (o, &g) in out[entry..entry + channels].iter_mut().zip(g) {
+                        *o += g * share;
+                    }
                 }
             });
         });

@@ -39,14 +39,18 @@ fn times<T: Real, const L: usize>(factor: f64, x: Lanes<T, L>) -> Lanes<T, L> {
 /// B'd: six inputs to six places.
 #[inline(always)]
 fn input_axis<T: Real, const L: usize>(d: [Lanes<T, L>; 6]) -> [Lanes<T, L>; 6] {
-    let pair = |inner: f64, outer: f64| {
-        let even = sub(d[4], times(outer, d[2]));
-        let odd = times(inner, sub(d[3], times(outer, d[1])));
-        [add(even, odd), sub(even, odd)]
-    };
-    let end = |k: usize| add(sub(times(A2 * B2, d[k]), times(A2 + B2, d[k + 2])), d[k + 4]);
-    let ([plus_a, minus_a], [plus_b, minus_b]) = (pair(A, B2), pair(B, A2));
-    [end(0), plus_a, minus_a, plus_b, minus_b, end(1)]
+    let even_a = sub(d[4], times(B2, d[2]));
+    let odd_a = times(A, sub(d[3], times(B2, d[1])));
+    let even_b = sub(d[4], times(A2, d[2]));
+    let odd_b = times(B, sub(d[3], times(A2, d[1])));
+    [
+        add(sub(times(A2 * B2, d[0]), times(A2 + B2, d[2])), d[4]),
+        add(even_a, odd_a),
+        sub(even_a, odd_a),
+        add(even_b, odd_b),
+        sub(even_b, odd_b),
+        add(sub(times(A2 * B2, d[1]), times(A2 + B2, d[3])), d[5]),
+    ]
 }
 
 /// A'm: six places to four outputs.
@@ -65,12 +69,9 @@ fn output_axis<T: Real, const L: usize>(m: [Lanes<T, L>; 6]) -> [Lanes<T, L>; 4]
 /// A g: four outputs to six places.
 #[inline(always)]
 fn output_adjoint_axis<T: Real, const L: usize>(g: [Lanes<T, L>; 4]) -> [Lanes<T, L>; 6] {
-    let pair = |p: f64| {
-        let (even, odd) = (add(g[0], times(p * p, g[2])), add(times(p, g[1]), times(p * p * p, g[3])));
-        [add(even, odd), sub(even, odd)]
-    };
-    let ([plus_a, minus_a], [plus_b, minus_b]) = (pair(A), pair(B));
-    [g[0], plus_a, minus_a, plus_b, minus_b, g[3]]
+    let (even_a, odd_a) = (add(g[0], times(A2, g[2])), add(times(A, g[1]), times(A * A2, g[3])));
+    let (even_b, odd_b) = (add(g[0], times(B2, g[2])), add(times(B, g[1]), times(B * B2, g[3])));
+    [g[0], add(even_a, odd_a), sub(even_a, odd_a), add(even_b, odd_b), sub(even_b, odd_b), g[3]]
 }
 
 /// Divisors of the rows of G: products of differences of the points.
@@ -81,13 +82,10 @@ const AT_B: f64 = 2.0 * B2 * (B2 - A2);
 /// G w: three weights to six places.
 #[inline(always)]
 fn weight_axis<T: Real, const L: usize>(w: [Lanes<T, L>; 3]) -> [Lanes<T, L>; 6] {
-    let pair = |p: f64, divisor: f64| {
-        let even = add(times(1.0 / divisor, w[0]), times(p * p / divisor, w[2]));
-        let odd = times(p / divisor, w[1]);
-        [add(even, odd), sub(even, odd)]
-    };
-    let ([plus_a, minus_a], [plus_b, minus_b]) = (pair(A, AT_A), pair(B, AT_B));
-    [times(1.0 / AT_ZERO, w[0]), plus_a, minus_a, plus_b, minus_b, w[2]]
+    let (even_a, odd_a) = (add(times(1.0 / AT_A, w[0]), times(A2 / AT_A, w[2])), times(A / AT_A, w[1]));
+    let (even_b, odd_b) = (add(times(1.0 / AT_B, w[0]), times(B2 / AT_B, w[2])), times(B / AT_B, w[1]));
+    let zero = times(1.0 / AT_ZERO, w[0]);
+    [zero, add(even_a, odd_a), sub(even_a, odd_a), add(even_b, odd_b), sub(even_b, odd_b), w[2]]
 }
 
 /// G'u: six places to three weights.
@@ -95,11 +93,10 @@ fn weight_axis<T: Real, const L: usize>(w: [Lanes<T, L>; 3]) -> [Lanes<T, L>; 6]
 fn weight_adjoint_axis<T: Real, const L: usize>(u: [Lanes<T, L>; 6]) -> [Lanes<T, L>; 3] {
     let (sum_a, sum_b) = (add(u[1], u[2]), add(u[3], u[4]));
     let (gap_a, gap_b) = (sub(u[1], u[2]), sub(u[3], u[4]));
-    let at = |a: f64, x: Lanes<T, L>, b: f64, y: Lanes<T, L>| add(times(a / AT_A, x), times(b / AT_B, y));
     [
-        add(times(1.0 / AT_ZERO, u[0]), at(1.0, sum_a, 1.0, sum_b)),
-        at(A, gap_a, B, gap_b),
-        add(at(A2, sum_a, B2, sum_b), u[5]),
+        add(times(1.0 / AT_ZERO, u[0]), add(times(1.0 / AT_A, sum_a), times(1.0 / AT_B, sum_b))),
+        add(times(A / AT_A, gap_a), times(B / AT_B, gap_b)),
+        add(add(times(A2 / AT_A, sum_a), times(B2 / AT_B, sum_b)), u[5]),
     ]
 }
 
@@ -113,13 +110,14 @@ fn both_axes<T: Real, const L: usize, const N: usize, const M: usize>(
     let mut half = [[[T::zero(); L]; N]; M];
     for j in 0..N {
         let column = axis(from_fn(|i| load(i, j)));
-        for (half, entry) in half.iter_mut().zip(column) {
-            half[j] = entry;
+        for i in 0..M {
+            half[i][j] = column[i];
         }
     }
-    for (i, row) in half.into_iter().enumerate() {
-        for (j, entry) in axis(row).into_iter().enumerate() {
-            store(i, j, entry);
+    for i in 0..M {
+        let row = axis(half[i]);
+        for j in 0..M {
+            store(i, j, row[j]);
         }
     }
 }
@@ -152,40 +150,58 @@ fn read<T: Real, const L: usize>(x: &[T], at: usize) -> Lanes<T, L> {
     out
 }
 
-/// Transforms a 6x6 tile of inputs; `place` says where an entry's channels start, if it lies in the image. Place p of
-/// the result goes to `out[p * plane..]`.
+/// Where the rows and the columns of a tile start in memory, those of them that lie in the image.
+pub(super) struct Place<const N: usize> {
+    pub(super) rows: [Option<usize>; N],
+    pub(super) columns: [Option<usize>; N],
+}
+
+impl<const N: usize> Place<N> {
+    #[inline(always)]
+    fn at(&self, i: usize, j: usize) -> Option<usize> {
+        Some(self.rows[i]? + self.columns[j]?)
+    }
+
+    /// The channels of every entry; zeros outside the image.
+    #[inline(always)]
+    fn entries<'a, T>(&self, x: &'a [T], zeros: &'a [T]) -> [[&'a [T]; N]; N] {
+        from_fn(|i| from_fn(|j| self.at(i, j).map_or(zeros, |at| &x[at..at + zeros.len()])))
+    }
+}
+
+/// Where the channels of the tile go, or come from, place by place.
 #[inline(always)]
-pub(super) fn input<T: Real>(
-    channels: usize,
-    x: &[T],
-    place: impl Fn(usize, usize) -> Option<usize>,
-    out: &mut [T],
-    plane: usize,
-) {
-    let places: [[Option<usize>; SIDE]; SIDE] = from_fn(|i| from_fn(|j| place(i, j)));
-    for_channels!(T, channels, |channel, L| both_axes::<T, L, 6, 6>(
-        |i, j| places[i][j].map_or([T::zero(); L], |at| read(x, at + channel)),
+fn places<T>(out: &mut [T], plane: usize, channels: usize) -> [&mut [T]; SIDE * SIDE] {
+    let mut planes = out.chunks_mut(plane);
+    from_fn(|_| planes.next().map_or(&mut [][..], |p| &mut p[..channels]))
+}
+
+/// Transforms a 6x6 tile of inputs with `zeros.len()` channels. Place p of the result goes to `out[p * plane..]`.
+#[inline(always)]
+pub(super) fn input<T: Real>(x: &[T], place: &Place<SIDE>, zeros: &[T], out: &mut [T], plane: usize) {
+    let (entries, out) = (place.entries(x, zeros), places(out, plane, zeros.len()));
+    for_channels!(T, zeros.len(), |channel, L| both_axes::<T, L, 6, 6>(
+        #[inline(always)]
+        |i, j| read(entries[i][j], channel),
         input_axis,
-        |i, j, entry| out[(i * SIDE + j) * plane + channel..][..L].copy_from_slice(&entry),
+        #[inline(always)]
+        |i, j, entry| out[i * SIDE + j][channel..channel + L].copy_from_slice(&entry),
     ));
 }
 
-/// Transforms the products of one tile to its 4x4 outputs, those of them that `place` knows.
+/// Transforms the products of one tile to its 4x4 outputs, those of them that lie in the image.
 #[inline(always)]
-pub(super) fn output<T: Real>(
-    channels: usize,
-    products: &[T],
-    plane: usize,
-    y: &mut [T],
-    place: impl Fn(usize, usize) -> Option<usize>,
-) {
-    let places: [[Option<usize>; TILE]; TILE] = from_fn(|i| from_fn(|j| place(i, j)));
+pub(super) fn output<T: Real>(channels: usize, products: &[T], plane: usize, y: &mut [T], place: &Place<TILE>) {
+    let places: [[Option<usize>; TILE]; TILE] = from_fn(|i| from_fn(|j| place.at(i, j)));
+    let products: [&[T]; SIDE * SIDE] = from_fn(|p| &products[p * plane..p * plane + channels]);
     for_channels!(T, channels, |channel, L| both_axes::<T, L, 6, 4>(
-        |i, j| read(products, (i * SIDE + j) * plane + channel),
+        #[inline(always)]
+        |i, j| read(products[i * SIDE + j], channel),
         output_axis,
+        #[inline(always)]
         |i, j, entry| {
             if let Some(at) = places[i][j] {
-                y[at + channel..][..L].copy_from_slice(&entry);
+                y[at + channel..at + channel + L].copy_from_slice(&entry);
             }
         },
     ));
@@ -193,18 +209,14 @@ pub(super) fn output<T: Real>(
 
 /// The adjoint of [`output`]: from 4x4 outputs to 36 places.
 #[inline(always)]
-pub(super) fn output_adjoint<T: Real>(
-    channels: usize,
-    y: &[T],
-    place: impl Fn(usize, usize) -> Option<usize>,
-    out: &mut [T],
-    plane: usize,
-) {
-    let places: [[Option<usize>; TILE]; TILE] = from_fn(|i| from_fn(|j| place(i, j)));
-    for_channels!(T, channels, |channel, L| both_axes::<T, L, 4, 6>(
-        |i, j| places[i][j].map_or([T::zero(); L], |at| read(y, at + channel)),
+pub(super) fn output_adjoint<T: Real>(y: &[T], place: &Place<TILE>, zeros: &[T], out: &mut [T], plane: usize) {
+    let (entries, out) = (place.entries(y, zeros), places(out, plane, zeros.len()));
+    for_channels!(T, zeros.len(), |channel, L| both_axes::<T, L, 4, 6>(
+        #[inline(always)]
+        |i, j| read(entries[i][j], channel),
         output_adjoint_axis,
-        |i, j, entry| out[(i * SIDE + j) * plane + channel..][..L].copy_from_slice(&entry),
+        #[inline(always)]
+        |i, j, entry| out[i * SIDE + j][channel..channel + L].copy_from_slice(&entry),
     ));
 }
 
@@ -212,11 +224,13 @@ pub(super) fn output_adjoint<T: Real>(
 #[inline(always)]
 pub(super) fn weights<T: Real>(channels: usize, w: &[T], flipped: bool, out: &mut [T], plane: usize) {
     for_channels!(T, channels, |channel, L| both_axes::<T, L, 3, 6>(
+        #[inline(always)]
         |i, j| {
             let tap = if flipped { 8 - (3 * i + j) } else { 3 * i + j };
             from_fn(|l| w[(channel + l) * 9 + tap])
         },
         weight_axis,
+        #[inline(always)]
         |i, j, entry| out[(i * SIDE + j) * plane + channel..][..L].copy_from_slice(&entry),
     ));
 }
@@ -225,8 +239,10 @@ pub(super) fn weights<T: Real>(channels: usize, w: &[T], flipped: bool, out: &mu
 #[inline(always)]
 pub(super) fn weights_adjoint<T: Real>(channels: usize, u: &[T], plane: usize, w: &mut [T]) {
     for_channels!(T, channels, |channel, L| both_axes::<T, L, 6, 3>(
+        #[inline(always)]
         |i, j| read(u, (i * SIDE + j) * plane + channel),
         weight_adjoint_axis,
+        #[inline(always)]
         |i, j, entry: Lanes<T, L>| {
             for (l, entry) in entry.into_iter().enumerate() {
                 w[(channel + l) * 9 + 3 * i + j] = entry;

@@ -5,13 +5,14 @@
 //! they stay each other's adjoints up to rounding.
 
 use rayon::prelude::*;
+use std::array::from_fn;
 use std::ops::Range;
 
 use super::convolution::in_parts;
 use super::geometry::Geometry;
 use super::matrix::{Matrix, multiply_add_strided};
 use super::scratch::with_buffer;
-use super::transform::{self, SIDE, TILE};
+use super::transform::{self, Place, SIDE, TILE};
 use super::{Real, vectorised};
 
 /// Products in the transformed domain, one for each place in a tile.
@@ -20,6 +21,12 @@ const PLACES: usize = SIDE * SIDE;
 const BLOCK: usize = 1 << 19;
 /// Tiles that a block has at least, so that its products are not too flat.
 const TILES: usize = 96;
+
+/// Entries between the tiles of one place and those of the next: a cache line apart from a power of two, because a tile
+/// writes to all places in turn, and equal low address bits would throw each other out of the cache.
+fn plane(tiles: usize, channels: usize) -> usize {
+    tiles * channels + 16
+}
 
 /// Whether this is such a convolution, and wide enough for the transforms to be worth their time.
 pub(super) fn pays(geometry: &Geometry) -> bool {
@@ -75,6 +82,16 @@ impl Tiling {
         row / self.rows * self.to[0] + (row % self.rows * TILE).min(self.to[0])
     }
 
+    /// Where the outputs of a tile lie in memory that starts at line `first`.
+    fn outputs(&self, (image, line, column): (usize, usize, usize), first: usize, channels: usize) -> Place<TILE> {
+        let [height, width] = self.to;
+        let start = image * height;
+        Place {
+            rows: from_fn(|i| (line + i < height).then(|| (start + line + i - first) * width * channels)),
+            columns: from_fn(|j| (column + j < width).then(|| (column + j) * channels)),
+        }
+    }
+
     /// The tiles of some rows: image, and first line and column of the output.
     fn tiles(self, rows: Range<usize>) -> impl Iterator<Item = (usize, usize, usize)> {
         rows.flat_map(move |row| {
@@ -85,47 +102,63 @@ impl Tiling {
 
 /// The transformed input tiles of some rows: [place, tile, channel].
 fn input_tiles<T: Real>(tiling: Tiling, rows: Range<usize>, channels: usize, x: &[T], out: &mut [T]) {
-    let plane = rows.len() * tiling.columns * channels;
+    let plane = plane(rows.len() * tiling.columns, channels);
     let [height, width] = tiling.from;
-    vectorised(|| {
-        for (tile, (image, line, column)) in tiling.tiles(rows).enumerate() {
-            let place = |i: usize, j: usize| {
-                let y = (line + i).checked_sub(tiling.padding[0]).filter(|&y| y < height)?;
-                let x = (column + j).checked_sub(tiling.padding[1]).filter(|&x| x < width)?;
-                Some(((image * height + y) * width + x) * channels)
-            };
-            transform::input(channels, x, place, &mut out[tile * channels..], plane);
-        }
+    with_zeros(channels, |zeros| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (tile, (image, line, column)) in tiling.tiles(rows).enumerate() {
+                    let at = |first: usize, padding: usize, size: usize| {
+                        from_fn(|k| (first + k).checked_sub(padding).filter(|&p| p < size))
+                    };
+                    let (lines, columns) = (at(line, tiling.padding[0], height), at(column, tiling.padding[1], width));
+                    let place = Place {
+                        rows: lines.map(|y| Some((image * height + y?) * width * channels)),
+                        columns: columns.map(|x| Some(x? * channels)),
+                    };
+                    transform::input(x, &place, zeros, &mut out[tile * channels..], plane);
+                }
+            },
+        );
     });
 }
 
 /// The transformed output tiles of some rows, for the adjoint in the weights: [place, tile, channel].
 fn output_tiles<T: Real>(tiling: Tiling, rows: Range<usize>, channels: usize, y: &[T], out: &mut [T]) {
-    let plane = rows.len() * tiling.columns * channels;
-    let [height, width] = tiling.to;
-    vectorised(|| {
-        for (tile, (image, line, column)) in tiling.tiles(rows).enumerate() {
-            let place = |i: usize, j: usize| {
-                let inside = line + i < height && column + j < width;
-                inside.then(|| ((image * height + line + i) * width + column + j) * channels)
-            };
-            transform::output_adjoint(channels, y, place, &mut out[tile * channels..], plane);
-        }
+    let plane = plane(rows.len() * tiling.columns, channels);
+    with_zeros(channels, |zeros| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (tile, corner) in tiling.tiles(rows).enumerate() {
+                    let place = tiling.outputs(corner, 0, channels);
+                    transform::output_adjoint(y, &place, zeros, &mut out[tile * channels..], plane);
+                }
+            },
+        );
     });
 }
 
 /// Writes the outputs of some rows of tiles; `y` starts at their first line.
 fn finish<T: Real>(tiling: Tiling, rows: Range<usize>, channels: usize, products: &[T], y: &mut [T]) {
-    let plane = rows.len() * tiling.columns * channels;
-    let ([height, width], first) = (tiling.to, tiling.line(rows.start));
-    vectorised(|| {
-        for (tile, (image, line, column)) in tiling.tiles(rows).enumerate() {
-            let place = |i: usize, j: usize| {
-                let inside = line + i < height && column + j < width;
-                inside.then(|| ((image * height + line + i - first) * width + column + j) * channels)
-            };
-            transform::output(channels, &products[tile * channels..], plane, y, place);
-        }
+    let plane = plane(rows.len() * tiling.columns, channels);
+    let first = tiling.line(rows.start);
+    vectorised(
+        #[inline(always)]
+        || {
+            for (tile, corner) in tiling.tiles(rows).enumerate() {
+                let place = tiling.outputs(corner, first, channels);
+                transform::output(channels, &products[tile * channels..], plane, y, &place);
+            }
+        },
+    );
+}
+
+fn with_zeros<T: Real>(channels: usize, work: impl FnOnce(&[T])) {
+    with_buffer(channels, |zeros| {
+        zeros.fill(T::zero());
+        work(zeros);
     });
 }
 
@@ -150,16 +183,17 @@ fn by_tiles<T: Real>(
     }
     pieces.into_par_iter().for_each(|(rows, piece)| {
         let tiles = rows.len() * tiling.columns;
-        with_buffer(PLACES * tiles * (from + to), |buffer| {
-            let (unfolded, products) = buffer.split_at_mut(PLACES * tiles * from);
+        let (wide, deep) = (plane(tiles, from), plane(tiles, to));
+        with_buffer(PLACES * (wide + deep), |buffer| {
+            let (unfolded, products) = buffer.split_at_mut(PLACES * wide);
             for (nth, (x, w)) in images.iter().zip(weights).enumerate() {
                 input_tiles(tiling, rows.clone(), from, x, unfolded);
                 for place in 0..PLACES {
-                    let lhs = Matrix::rows_of(&unfolded[place * tiles * from..], from);
+                    let lhs = Matrix::rows_of(&unfolded[place * wide..], from);
                     let rhs = &w[place * from * to..];
                     let rhs =
                         if transposed { Matrix::rows_of(rhs, from).transposed() } else { Matrix::rows_of(rhs, to) };
-                    let out = &mut products[place * tiles * to..][..tiles * to];
+                    let out = &mut products[place * deep..][..tiles * to];
                     multiply_add_strided(out, to, tiles, to, from, lhs, rhs, nth > 0);
                 }
             }
@@ -180,7 +214,7 @@ fn with_weights<T: Real, R>(
     let size = PLACES * rows * channels;
     with_buffer(pairs.len() * size, |buffer| {
         for (out, (_, w)) in buffer.chunks_exact_mut(size).zip(pairs) {
-            vectorised(|| {
+            vectorised(#[inline(always)] || {
                 for (row, w) in w.chunks_exact(channels * 9).enumerate() {
                     transform::weights(channels, w, flipped, &mut out[row * channels..], rows * channels);
                 }
@@ -216,7 +250,7 @@ pub(super) fn weight_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])
     let blocks = tiling.all_rows().div_ceil(block);
     let size = PLACES * from * to;
     in_parts(blocks, size, |sum| {
-        vectorised(|| {
+        vectorised(#[inline(always)] || {
             for (row, w) in w.chunks_exact_mut(from * 9).enumerate() {
                 transform::weights_adjoint(from, &sum[row * from..], from * to, w);
             }
@@ -225,14 +259,15 @@ pub(super) fn weight_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])
         for start in blocks.map(|b| b * block) {
             let rows = start..(start + block).min(tiling.all_rows());
             let tiles = rows.len() * tiling.columns;
-            with_buffer(PLACES * tiles * (from + to), |buffer| {
-                let (inputs, outputs) = buffer.split_at_mut(PLACES * tiles * from);
+            let (wide, deep) = (plane(tiles, from), plane(tiles, to));
+            with_buffer(PLACES * (wide + deep), |buffer| {
+                let (inputs, outputs) = buffer.split_at_mut(PLACES * wide);
                 for (x, y) in pairs {
                     input_tiles(tiling, rows.clone(), from, x, inputs);
                     output_tiles(tiling, rows.clone(), to, y, outputs);
                     for place in 0..PLACES {
-                        let lhs = Matrix::rows_of(&outputs[place * tiles * to..], to).transposed();
-                        let rhs = Matrix::rows_of(&inputs[place * tiles * from..], from);
+                        let lhs = Matrix::rows_of(&outputs[place * deep..], to).transposed();
+                        let rhs = Matrix::rows_of(&inputs[place * wide..], from);
                         let sum = &mut sum[place * from * to..][..from * to];
                         multiply_add_strided(sum, from, to, from, tiles, lhs, rhs, true);
                     }

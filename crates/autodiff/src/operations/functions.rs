@@ -1,5 +1,6 @@
 //! Functions of one variable and their first three derivatives.
 
+use super::elementary::{self, exp, normal};
 use crate::rule::Elementwise;
 use crate::{Result, Value};
 
@@ -7,7 +8,7 @@ use crate::{Result, Value};
 type Taylor = [f64; 4];
 
 /// Derivatives of f(g(x)) from those of f at g(x) and of g at x (Faa di Bruno).
-#[inline]
+#[inline(always)]
 fn compose(f: Taylor, g: Taylor) -> Taylor {
     [
         f[0],
@@ -18,41 +19,41 @@ fn compose(f: Taylor, g: Taylor) -> Taylor {
 }
 
 /// Derivatives of x f(x).
-#[inline]
+#[inline(always)]
 fn times_x(x: f64, f: Taylor) -> Taylor {
     [x * f[0], f[0] + x * f[1], 2.0 * f[1] + x * f[2], 3.0 * f[2] + x * f[3]]
 }
 
-#[inline]
+#[inline(always)]
 fn sigmoid(x: f64) -> Taylor {
     // The form that cannot overflow.
-    let e = (-x.abs()).exp();
-    let s = if x >= 0.0 { 1.0 / (1.0 + e) } else { e / (1.0 + e) };
-    let first = e / ((1.0 + e) * (1.0 + e));
+    let e = exp(-x.abs());
+    let whole = 1.0 / (1.0 + e);
+    let s = if x >= 0.0 { whole } else { e * whole };
+    let first = e * whole * whole;
     [s, first, first * (1.0 - 2.0 * s), first * (1.0 - 6.0 * first)]
 }
 
-#[inline]
+#[inline(always)]
 fn tanh(x: f64) -> Taylor {
-    let t = x.tanh();
+    let t = elementary::tanh(x);
     let first = 1.0 - t * t;
     [t, first, -2.0 * t * first, first * (6.0 * t * t - 2.0)]
 }
 
-#[inline]
+#[inline(always)]
 fn softplus(x: f64) -> Taylor {
     let [s, first, second, _] = sigmoid(x);
-    [x.max(0.0) + (-x.abs()).exp().ln_1p(), s, first, second]
+    [x.max(0.0) + exp(-x.abs()).ln_1p(), s, first, second]
 }
 
-#[inline]
+#[inline(always)]
 fn gelu(x: f64) -> Taylor {
-    let density = (-0.5 * x * x).exp() * 0.398_942_280_401_432_7;
-    let cumulative = 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2);
+    let (density, cumulative) = normal(x);
     [x * cumulative, cumulative + x * density, density * (2.0 - x * x), x * density * (x * x - 4.0)]
 }
 
-#[inline]
+#[inline(always)]
 fn gelu_tanh(x: f64) -> Taylor {
     const SCALE: f64 = 0.797_884_560_802_865_4; // sqrt(2 / pi)
     const CUBIC: f64 = 0.044_715;
@@ -67,7 +68,7 @@ fn gelu_tanh(x: f64) -> Taylor {
 }
 
 /// Derivatives of x^p; a vanishing factor wins over an infinite power (the second derivative of x is 0 at 0).
-#[inline]
+#[inline(always)]
 fn power(p: f64, order: usize, x: f64) -> f64 {
     let mut factor = 1.0;
     for k in 0..order {
@@ -76,7 +77,7 @@ fn power(p: f64, order: usize, x: f64) -> f64 {
     if factor == 0.0 { 0.0 } else { factor * raise(x, p - order as f64) }
 }
 
-#[inline]
+#[inline(always)]
 fn raise(x: f64, p: f64) -> f64 {
     if p.fract() == 0.0 && p.abs() <= 64.0 { x.powi(p as i32) } else { x.powf(p) }
 }
@@ -91,7 +92,7 @@ macro_rules! functions {
                 fn name(&self) -> &'static str {
                     stringify!($method)
                 }
-                #[inline]
+                #[inline(always)]
                 fn derivative(&self, $order: usize, $x: f64) -> f64 {
                     $derivative
                 }
@@ -112,7 +113,7 @@ macro_rules! functions {
 }
 
 /// Derivatives of a function that is linear on either side of a kink, given what holds at `x`.
-#[inline]
+#[inline(always)]
 fn piece(order: usize, value: f64, slope: f64) -> f64 {
     match order {
         0 => value,
@@ -181,7 +182,7 @@ functions! {
     };
     /// The error function.
     erf, Erf, curved: true, |order, x| {
-        let density = std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp();
+        let density = std::f64::consts::FRAC_2_SQRT_PI * exp(-x * x);
         match order {
             0 => libm::erf(x),
             1 => density,
@@ -190,7 +191,7 @@ functions! {
         }
     };
     /// exp(x).
-    exp, Exp, curved: true, |_order, x| x.exp();
+    exp, Exp, curved: true, |_order, x| exp(x);
     /// Natural logarithm.
     log, Log, curved: true, |order, x| if order == 0 { x.ln() } else { power(-1.0, order - 1, x) };
     /// sin(x).
@@ -198,13 +199,16 @@ functions! {
     /// cos(x).
     cos, Cos, curved: true, |order, x| [x.cos(), -x.sin(), -x.cos(), x.sin()][order];
     /// x^2.
-    sqr, Square, curved: true, |order, x| power(2.0, order, x);
+    sqr, Square, curved: true, |order, x| [x * x, 2.0 * x, 2.0, 0.0][order];
     /// Square root.
     sqrt, SquareRoot, curved: true, |order, x| if order == 0 { x.sqrt() } else { power(0.5, order, x) };
     /// 1 / sqrt(x).
     rsqrt, ReciprocalRoot, curved: true, |order, x| power(-0.5, order, x);
     /// 1 / x.
-    recip, Reciprocal, curved: true, |order, x| power(-1.0, order, x);
+    recip, Reciprocal, curved: true, |order, x| {
+        let inverse = 1.0 / x;
+        [inverse, -inverse * inverse, 2.0 * inverse * inverse * inverse, -6.0 * (inverse * inverse) * (inverse * inverse)][order]
+    };
 }
 
 /// x^p.
@@ -214,7 +218,7 @@ impl Elementwise for Power {
     fn name(&self) -> &'static str {
         "powf"
     }
-    #[inline]
+    #[inline(always)]
     fn derivative(&self, order: usize, x: f64) -> f64 {
         power(self.0, order, x)
     }
@@ -227,14 +231,14 @@ impl Elementwise for Elu {
     fn name(&self) -> &'static str {
         "elu"
     }
-    #[inline]
+    #[inline(always)]
     fn derivative(&self, order: usize, x: f64) -> f64 {
         if x > 0.0 {
             piece(order, x, 1.0)
         } else if order == 0 {
             self.0 * x.exp_m1()
         } else {
-            self.0 * x.exp()
+            self.0 * exp(x)
         }
     }
 }
@@ -246,7 +250,7 @@ impl Elementwise for LeakyRelu {
     fn name(&self) -> &'static str {
         "leaky_relu"
     }
-    #[inline]
+    #[inline(always)]
     fn derivative(&self, order: usize, x: f64) -> f64 {
         if x > 0.0 { piece(order, x, 1.0) } else { piece(order, self.0 * x, self.0) }
     }
@@ -262,7 +266,7 @@ impl Elementwise for Clamp {
     fn name(&self) -> &'static str {
         "clamp"
     }
-    #[inline]
+    #[inline(always)]
     fn derivative(&self, order: usize, x: f64) -> f64 {
         if x > self.0 && x < self.1 {
             piece(order, x, 1.0)

@@ -1,0 +1,117 @@
+//! One workload of the comparison, timed on request: reads a command a line, answers with a line of JSON.
+//!
+//! Commands: `gradient`, `linearize` (keeps it), `hvp`, `ggn` and `block8` (on what is kept), `fresh` (linearize and one
+//! product), `drop`, `memory`. `compare.py` alternates them with the other tools' workers.
+
+use std::error::Error;
+use std::io::BufRead;
+use std::path::Path;
+use std::time::Instant;
+
+use candle_core::DType;
+use relief_hessian::{Curvature, DEFAULT_MEMORY, Objective, SymmetricOperator};
+use relief_models::architecture::Architecture;
+use relief_models::checkpoint::Checkpoint;
+use relief_models::data::Dataset;
+use relief_models::task::{Task, TaskOptions};
+use serde_json::json;
+
+#[path = "../../crates/cli/src/allocator.rs"]
+mod allocator;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    allocator::keep_memory();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [model, weights, data, direction, dtype, threads, rest @ ..] = arguments.as_slice() else {
+        return Err("give model, weights, data, direction, f32 or f64, threads and, if wanted, a batch size".into());
+    };
+    rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
+    let dtype = if dtype == "f64" { DType::F64 } else { DType::F32 };
+    let checkpoint = Checkpoint::load(Path::new(weights))?;
+    let model = Architecture::parse(model)?.infer(&checkpoint.shapes())?;
+    let data = Dataset::load(data, &Default::default())?;
+    let tensors = checkpoint.fit_model(&model, data.example_shape())?;
+    let batch_size = rest.first().map(|s| s.parse()).transpose()?;
+    let options = TaskOptions { dtype, batch_size, ..Default::default() };
+    let task = Task::new(&model, &tensors, &data, &options)?;
+    let direction = Checkpoint::load(Path::new(direction))?.fit_model(&model, data.example_shape())?;
+    let v = vector(&task, &direction)?;
+    Worker { task: &task, product: vec![0.0; v.len()], v, block: vec![], kept: None }.serve()
+}
+
+/// The direction's tensors as a vector in the parameters' order.
+fn vector(
+    task: &Task,
+    direction: &std::collections::BTreeMap<String, candle_core::Tensor>,
+) -> Result<Vec<f64>, Box<dyn Error>> {
+    let parameters = task.objective.parameters();
+    let tensors =
+        parameters.names().iter().map(|n| direction[n].to_dtype(DType::F64)).collect::<Result<Vec<_>, _>>()?;
+    let mut v = vec![0.0; parameters.len()];
+    parameters.flatten(&tensors, &mut v)?;
+    Ok(v)
+}
+
+struct Worker<'a> {
+    task: &'a Task,
+    v: Vec<f64>,
+    product: Vec<f64>,
+    block: Vec<Vec<f64>>,
+    kept: Option<Curvature<'a>>,
+}
+
+impl<'a> Worker<'a> {
+    fn serve(mut self) -> Result<(), Box<dyn Error>> {
+        println!("{}", json!({"ready": true, "batch": self.task.batch_size, "parameters": self.v.len()}));
+        for line in std::io::stdin().lock().lines() {
+            let line = line?;
+            let command = line.trim();
+            if command == "block8" && self.block.is_empty() {
+                self.block = vec![self.v.clone(); 8];
+            }
+            let start = Instant::now();
+            let value = self.obey(command)?;
+            let seconds = start.elapsed().as_secs_f64();
+            // What the tools must agree on; its time is not counted.
+            let value = value.unwrap_or_else(|| dot(&self.product, &self.v));
+            println!("{}", json!({"seconds": seconds, "value": value}));
+        }
+        Ok(())
+    }
+
+    /// Runs one command. Its answer is a number, or else the product of the direction with the vector left behind.
+    fn obey(&mut self, command: &str) -> Result<Option<f64>, Box<dyn Error>> {
+        let objective = &self.task.objective;
+        let linearized = || Curvature::new(objective, objective.parameters(), DEFAULT_MEMORY);
+        let kept = self.kept.as_ref().ok_or("linearize first");
+        match command {
+            "gradient" => self.product = relief_hessian::gradient(objective, objective.parameters())?.1,
+            "linearize" => {
+                let curvature = linearized()?;
+                let loss = curvature.loss();
+                self.kept = Some(curvature);
+                return Ok(Some(loss));
+            }
+            "hvp" => kept?.hessian().apply(&self.v, &mut self.product)?,
+            "ggn" => kept?.gauss_newton().apply(&self.v, &mut self.product)?,
+            "block8" => self.product = kept?.hessian().apply_block(&self.block)?.swap_remove(7),
+            "fresh" => linearized()?.hessian().apply(&self.v, &mut self.product)?,
+            "drop" => self.kept = None,
+            "memory" => return Ok(Some(peak_memory()?)),
+            other => return Err(format!("unknown command `{other}`").into()),
+        }
+        Ok(None)
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Largest resident size of this process so far, in bytes (Linux).
+fn peak_memory() -> Result<f64, Box<dyn Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:")).ok_or("no VmHWM line")?;
+    let kilobytes: f64 = line.split_whitespace().nth(1).ok_or("no number")?.parse()?;
+    Ok(kilobytes * 1024.0)
+}
