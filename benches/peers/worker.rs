@@ -1,14 +1,15 @@
 //! One workload of the comparison, timed on request: reads a command a line, answers with a line of JSON.
 //!
 //! Commands: `gradient`, `linearize` (keeps it), `hvp`, `ggn` and `block8` (on what is kept), `fresh` (linearize and one
-//! product), `drop`, `memory`. `compare.py` alternates them with the other tools' workers.
+//! product), `drop`, `peak`, `memory`. `compare.py` alternates them with the other tools' workers.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::BufRead;
 use std::path::Path;
 use std::time::Instant;
 
-use candle_core::DType;
+use candle_core::{DType, Device, Tensor};
 use relief_hessian::{Curvature, DEFAULT_MEMORY, Objective, SymmetricOperator};
 use relief_models::architecture::Architecture;
 use relief_models::checkpoint::Checkpoint;
@@ -23,7 +24,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     allocator::keep_memory();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [model, weights, data, direction, dtype, threads, rest @ ..] = arguments.as_slice() else {
-        return Err("give model, weights, data, direction, f32 or f64, threads and, if wanted, a batch size".into());
+        return Err(
+            "give model, weights, data, direction, f32 or f64, threads and, if wanted, a batch size".into()
+        );
     };
     rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
     let dtype = if dtype == "f64" { DType::F64 } else { DType::F32 };
@@ -36,17 +39,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let task = Task::new(&model, &tensors, &data, &options)?;
     let direction = Checkpoint::load(Path::new(direction))?.fit_model(&model, data.example_shape())?;
     let v = vector(&task, &direction)?;
-    Worker { task: &task, product: vec![0.0; v.len()], v, block: vec![], kept: None }.serve()
+    Worker { task: &task, product: vec![0.0; v.len()], v, block: vec![], kept: None, dtype }.serve()
 }
 
 /// The direction's tensors as a vector in the parameters' order.
-fn vector(
-    task: &Task,
-    direction: &std::collections::BTreeMap<String, candle_core::Tensor>,
-) -> Result<Vec<f64>, Box<dyn Error>> {
+fn vector(task: &Task, direction: &BTreeMap<String, Tensor>) -> Result<Vec<f64>, Box<dyn Error>> {
     let parameters = task.objective.parameters();
-    let tensors =
-        parameters.names().iter().map(|n| direction[n].to_dtype(DType::F64)).collect::<Result<Vec<_>, _>>()?;
+    let tensors = parameters
+        .names()
+        .iter()
+        .map(|n| direction[n].to_dtype(DType::F64))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut v = vec![0.0; parameters.len()];
     parameters.flatten(&tensors, &mut v)?;
     Ok(v)
@@ -58,9 +61,10 @@ struct Worker<'a> {
     product: Vec<f64>,
     block: Vec<Vec<f64>>,
     kept: Option<Curvature<'a>>,
+    dtype: DType,
 }
 
-impl<'a> Worker<'a> {
+impl Worker<'_> {
     fn serve(mut self) -> Result<(), Box<dyn Error>> {
         println!("{}", json!({"ready": true, "batch": self.task.batch_size, "parameters": self.v.len()}));
         for line in std::io::stdin().lock().lines() {
@@ -97,6 +101,7 @@ impl<'a> Worker<'a> {
             "block8" => self.product = kept?.hessian().apply_block(&self.block)?.swap_remove(7),
             "fresh" => linearized()?.hessian().apply(&self.v, &mut self.product)?,
             "drop" => self.kept = None,
+            "peak" => return Ok(Some(matmul_rate(self.dtype)?)),
             "memory" => return Ok(Some(peak_memory()?)),
             other => return Err(format!("unknown command `{other}`").into()),
         }
@@ -106,6 +111,14 @@ impl<'a> Worker<'a> {
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// GFLOP/s of the product of two matrices of side 2048, by the `gemm` crate on all threads.
+fn matmul_rate(dtype: DType) -> Result<f64, Box<dyn Error>> {
+    let a = Tensor::ones((2048, 2048), dtype, &Device::Cpu)?;
+    let start = Instant::now();
+    let _product = a.matmul(&a)?;
+    Ok(2.0 * 2048f64.powi(3) / start.elapsed().as_secs_f64() / 1e9)
 }
 
 /// Largest resident size of this process so far, in bytes (Linux).

@@ -119,14 +119,10 @@ impl<'a> Forward<'a> {
         if !active || order == 0 {
             return map(rule, 0, x);
         }
+        let (value, slope, bend) = jet(rule, x, order > 1 && rule.is_curved())?;
         let kept = &mut self.kept[id];
-        if order == 1 || !rule.is_curved() {
-            kept.slope = Some(map(rule, 1, x)?);
-            return map(rule, 0, x);
-        }
-        let [value, slope, bend] = jet(rule, x)?;
-        (kept.slope, kept.bend) = (Some(slope), Some(bend));
-        kept.point = (order > 2).then(|| x.clone());
+        kept.point = (order > 2 && bend.is_some()).then(|| x.clone());
+        (kept.slope, kept.bend) = (Some(slope), bend);
         Ok(value)
     }
 

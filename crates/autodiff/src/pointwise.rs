@@ -29,27 +29,32 @@ pub(crate) fn map(rule: &dyn Elementwise, order: usize, x: &Tensor) -> Result<Te
     lies.unpack(&out?)
 }
 
-/// f(x), f'(x) and f''(x) for every entry.
-pub(crate) fn jet(rule: &dyn Elementwise, x: &Tensor) -> Result<[Tensor; 3]> {
+/// f(x), f'(x) and, if `curved`, f''(x) for every entry.
+pub(crate) fn jet(
+    rule: &dyn Elementwise,
+    x: &Tensor,
+    curved: bool,
+) -> Result<(Tensor, Tensor, Option<Tensor>)> {
     let lies = Order::of(x);
     let x = lies.pack(x)?;
     let input = Host::open(rule.name(), &x)?;
-    let n = x.elem_count();
-    let out = match x.dtype() {
+    let (n, dims) = (x.elem_count(), x.dims());
+    let bends = if curved { n } else { 0 };
+    let (f, slope, bend) = match x.dtype() {
         DType::F32 => {
-            let [mut f, mut slope, mut bend] = std::array::from_fn(|_| vec![0f32; n]);
+            let (mut f, mut slope, mut bend) = (vec![0f32; n], vec![0f32; n], vec![0f32; bends]);
             rule.jet_f32(input.slice()?, [&mut f, &mut slope, &mut bend]);
-            [tensor(f, x.dims())?, tensor(slope, x.dims())?, tensor(bend, x.dims())?]
+            (tensor(f, dims)?, tensor(slope, dims)?, curved.then(|| tensor(bend, dims)))
         }
         DType::F64 => {
-            let [mut f, mut slope, mut bend] = std::array::from_fn(|_| vec![0f64; n]);
+            let (mut f, mut slope, mut bend) = (vec![0f64; n], vec![0f64; n], vec![0f64; bends]);
             rule.jet_f64(input.slice()?, [&mut f, &mut slope, &mut bend]);
-            [tensor(f, x.dims())?, tensor(slope, x.dims())?, tensor(bend, x.dims())?]
+            (tensor(f, dims)?, tensor(slope, dims)?, curved.then(|| tensor(bend, dims)))
         }
         found => return Err(host::unsupported(rule.name(), found)),
     };
-    let [f, slope, bend] = out;
-    Ok([lies.unpack(&f)?, lies.unpack(&slope)?, lies.unpack(&bend)?])
+    let bend = bend.transpose()?.map(|b| lies.unpack(&b)).transpose()?;
+    Ok((lies.unpack(&f)?, lies.unpack(&slope)?, bend))
 }
 
 /// `sum_i` `a_i` `b_i`, entry by entry, over pairs of tensors of one shape.
@@ -58,29 +63,65 @@ pub(crate) fn sum_of_products(pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
         .split_first()
         .ok_or_else(|| crate::Error::Unavailable("a sum of products needs at least one pair".into()))?;
     let (lies, mut sum) = match rest.first() {
-        None => combine("product", [first.0, first.1], #[inline(always)] |[a, b]| a * b, #[inline(always)] |[a, b]| a * b)?,
+        None => combine(
+            "product",
+            [first.0, first.1],
+            #[inline(always)]
+            |[a, b]| a * b,
+            #[inline(always)]
+            |[a, b]| a * b,
+        )?,
         Some(second) => {
             let four = [first.0, first.1, second.0, second.1];
-            combine("product", four, #[inline(always)] |[a, b, c, d]| a * b + c * d, #[inline(always)] |[a, b, c, d]| a * b + c * d)?
+            combine(
+                "product",
+                four,
+                #[inline(always)]
+                |[a, b, c, d]| a * b + c * d,
+                #[inline(always)]
+                |[a, b, c, d]| a * b + c * d,
+            )?
         }
     };
     for (a, b) in rest.iter().skip(1) {
         let three = [&lies.unpack(&sum)?, *a, *b];
-        sum = combine("product", three, #[inline(always)] |[s, a, b]| s + a * b, #[inline(always)] |[s, a, b]| s + a * b)?.1;
+        sum = combine(
+            "product",
+            three,
+            #[inline(always)]
+            |[s, a, b]| s + a * b,
+            #[inline(always)]
+            |[s, a, b]| s + a * b,
+        )?
+        .1;
     }
     lies.unpack(&sum)
 }
 
 /// a + b for tensors of one shape.
 pub(crate) fn plus(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let (lies, sum) = combine("sum", [a, b], #[inline(always)] |[a, b]| a + b, #[inline(always)] |[a, b]| a + b)?;
+    let (lies, sum) = combine(
+        "sum",
+        [a, b],
+        #[inline(always)]
+        |[a, b]| a + b,
+        #[inline(always)]
+        |[a, b]| a + b,
+    )?;
     lies.unpack(&sum)
 }
 
 /// factor * x.
 pub(crate) fn times(factor: f64, x: &Tensor) -> Result<Tensor> {
     let single = factor as f32;
-    let (lies, product) = combine("scale", [x], #[inline(always)] |[x]| single * x, #[inline(always)] |[x]| factor * x)?;
+    let (lies, product) = combine(
+        "scale",
+        [x],
+        #[inline(always)]
+        |[x]| single * x,
+        #[inline(always)]
+        |[x]| factor * x,
+    )?;
     lies.unpack(&product)
 }
 

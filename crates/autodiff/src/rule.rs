@@ -97,27 +97,47 @@ pub trait Elementwise: Debug + Send + Sync {
         }));
     }
 
-    /// f, f' and f'' at every entry in one pass, which shares what they have in common; single precision.
+    /// f and f', and f'' unless `bend` is empty, at every entry in one pass, which shares what they have in common; single
+    /// precision.
     fn jet_f32(&self, x: &[f32], [f, slope, bend]: [&mut [f32]; 3]) {
-        vectorised(#[inline(always)] || {
-            for (((x, f), slope), bend) in x.iter().zip(f).zip(slope).zip(bend) {
-                let x = f64::from(*x);
-                *f = self.derivative(0, x) as f32;
-                *slope = self.derivative(1, x) as f32;
-                *bend = self.derivative(2, x) as f32;
-            }
-        });
+        let pairs = x.iter().zip(f).zip(slope);
+        vectorised(
+            #[inline(always)]
+            || {
+                if bend.is_empty() {
+                    for ((x, f), slope) in pairs {
+                        let x = f64::from(*x);
+                        (*f, *slope) = (self.derivative(0, x) as f32, self.derivative(1, x) as f32);
+                    }
+                } else {
+                    for (((x, f), slope), bend) in pairs.zip(bend) {
+                        let x = f64::from(*x);
+                        (*f, *slope) = (self.derivative(0, x) as f32, self.derivative(1, x) as f32);
+                        *bend = self.derivative(2, x) as f32;
+                    }
+                }
+            },
+        );
     }
 
     /// The same in double precision.
     fn jet_f64(&self, x: &[f64], [f, slope, bend]: [&mut [f64]; 3]) {
-        vectorised(#[inline(always)] || {
-            for (((x, f), slope), bend) in x.iter().zip(f).zip(slope).zip(bend) {
-                *f = self.derivative(0, *x);
-                *slope = self.derivative(1, *x);
-                *bend = self.derivative(2, *x);
-            }
-        });
+        let pairs = x.iter().zip(f).zip(slope);
+        vectorised(
+            #[inline(always)]
+            || {
+                if bend.is_empty() {
+                    for ((x, f), slope) in pairs {
+                        (*f, *slope) = (self.derivative(0, *x), self.derivative(1, *x));
+                    }
+                } else {
+                    for (((x, f), slope), bend) in pairs.zip(bend) {
+                        (*f, *slope) = (self.derivative(0, *x), self.derivative(1, *x));
+                        *bend = self.derivative(2, *x);
+                    }
+                }
+            },
+        );
     }
 }
 

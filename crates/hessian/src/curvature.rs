@@ -50,7 +50,9 @@ impl<'a> Curvature<'a> {
         };
         let all: Vec<usize> = (0..objective.batches()).collect();
         for group in all.chunks(rayon::current_num_threads()) {
-            for (&batch, linearization) in group.iter().zip(side_by_side(group, |b| objective.linearize(at, b))) {
+            for (&batch, linearization) in
+                group.iter().zip(side_by_side(group, |b| objective.linearize(at, b)))
+            {
                 let linearization = linearization?;
                 let weight = objective.weight(batch);
                 this.loss += weight * linearization.loss();

@@ -234,7 +234,8 @@ struct Probe {
 
 impl Probe {
     fn new(architecture: &Architecture, data: &Dataset, options: &TaskOptions) -> Result<Self, TaskError> {
-        let (one, two) = (Self::of(1, architecture, data, options)?, Self::of(2, architecture, data, options)?);
+        let (one, two) =
+            (Self::of(1, architecture, data, options)?, Self::of(2, architecture, data, options)?);
         Ok(Self { entries: two.entries.saturating_sub(one.entries), ..one })
     }
 

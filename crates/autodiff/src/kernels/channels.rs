@@ -37,7 +37,9 @@ impl View {
             [(true, channel), (false, inner)] => view(1, 1, channel, inner),
             [(false, outer), (true, channel), (false, inner)] => view(1, outer, channel, inner),
             [(true, repeat), (false, outer), (true, channel)] => view(repeat, outer, channel, 1),
-            [(true, repeat), (false, outer), (true, channel), (false, inner)] => view(repeat, outer, channel, inner),
+            [(true, repeat), (false, outer), (true, channel), (false, inner)] => {
+                view(repeat, outer, channel, inner)
+            }
             _ => None,
         }
     }
@@ -53,23 +55,43 @@ impl View {
 
 /// large + small.
 pub(crate) fn add<T: Real>(view: View, large: &[T], small: &[T]) -> Vec<T> {
-    combine(view, large, small, #[inline(always)] |x, s| x + s)
+    combine(
+        view,
+        large,
+        small,
+        #[inline(always)]
+        |x, s| x + s,
+    )
 }
 
 /// large * small.
 pub(crate) fn multiply<T: Real>(view: View, large: &[T], small: &[T]) -> Vec<T> {
-    combine(view, large, small, #[inline(always)] |x, s| x * s)
+    combine(
+        view,
+        large,
+        small,
+        #[inline(always)]
+        |x, s| x * s,
+    )
 }
 
 /// For every entry of the small tensor the sum of the large one's entries there, accumulated in f64.
 pub(crate) fn sum<T: Real>(view: View, large: &[T]) -> Vec<T> {
-    reduce(view, #[inline(always)] |at| large[at].into())
+    reduce(
+        view,
+        #[inline(always)]
+        |at| large[at].into(),
+    )
 }
 
 /// The same sums of the products of two large tensors.
 pub(crate) fn sum_of_products<T: Real>(view: View, a: &[T], b: &[T]) -> Vec<T> {
     let (a, b) = (&a[..view.large()], &b[..view.large()]);
-    reduce(view, #[inline(always)] |at| a[at].into() * b[at].into())
+    reduce(
+        view,
+        #[inline(always)]
+        |at| a[at].into() * b[at].into(),
+    )
 }
 
 /// Independent partial sums, so that the compiler can use wide registers.
@@ -84,29 +106,36 @@ fn combine<T: Real>(view: View, large: &[T], small: &[T], f: impl Fn(T, T) -> T 
     let rows = if view.repeat > 1 { outer } else { SERIAL.div_ceil(row) };
     let block = |i: usize, out: &mut [MaybeUninit<T>], large: &[T]| {
         let small = if view.repeat > 1 { &small[i * channel..][..channel] } else { &small[..channel] };
-        vectorised(#[inline(always)] || {
-            for (out, large) in out.chunks_exact_mut(row).zip(large.chunks_exact(row)) {
-                if inner == 1 {
-                    for ((o, &x), &s) in out.iter_mut().zip(large).zip(small) {
-                        o.write(f(x, s));
-                    }
-                } else {
-                    let runs = out.chunks_exact_mut(inner).zip(large.chunks_exact(inner));
-                    for ((o, x), &s) in runs.zip(small) {
-                        for (o, &x) in o.iter_mut().zip(x) {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (out, large) in out.chunks_exact_mut(row).zip(large.chunks_exact(row)) {
+                    if inner == 1 {
+                        for ((o, &x), &s) in out.iter_mut().zip(large).zip(small) {
                             o.write(f(x, s));
+                        }
+                    } else {
+                        let runs = out.chunks_exact_mut(inner).zip(large.chunks_exact(inner));
+                        for ((o, x), &s) in runs.zip(small) {
+                            for (o, &x) in o.iter_mut().zip(x) {
+                                o.write(f(x, s));
+                            }
                         }
                     }
                 }
-            }
-        });
+            },
+        );
     };
     let size = (rows * row).max(1);
     let spare = &mut out.spare_capacity_mut()[..n];
     if n < SERIAL {
         spare.chunks_mut(size).zip(large.chunks(size)).enumerate().for_each(|(i, (o, x))| block(i, o, x));
     } else {
-        spare.par_chunks_mut(size).zip(large.par_chunks(size)).enumerate().for_each(|(i, (o, x))| block(i, o, x));
+        spare
+            .par_chunks_mut(size)
+            .zip(large.par_chunks(size))
+            .enumerate()
+            .for_each(|(i, (o, x))| block(i, o, x));
     }
     // SAFETY: the blocks cover all n entries, and every row of a block is written in full.
     unsafe { out.set_len(n) };
@@ -120,7 +149,17 @@ fn reduce<T: Real>(view: View, entry: impl Fn(usize) -> f64 + Sync) -> Vec<T> {
     }
     let total = |i: usize| {
         let first = i / channel * outer * channel + i % channel;
-        T::round_from(vectorised(#[inline(always)] || (0..outer).map(#[inline(always)] |o| run(&entry, (first + o * channel) * inner, inner)).sum::<f64>()))
+        T::round_from(vectorised(
+            #[inline(always)]
+            || {
+                (0..outer)
+                    .map(
+                        #[inline(always)]
+                        |o| run(&entry, (first + o * channel) * inner, inner),
+                    )
+                    .sum::<f64>()
+            },
+        ))
     };
     if view.large() < SERIAL {
         (0..repeat * channel).map(total).collect()
@@ -147,21 +186,27 @@ fn columns<T: Real>(view: View, entry: &(impl Fn(usize) -> f64 + Sync)) -> Vec<T
     let rows = SERIAL.div_ceil(channel.max(1)).max(1);
     let partial = |first: usize, rows: usize| {
         let mut sums = vec![0.0; channel];
-        vectorised(#[inline(always)] || {
-            for row in first..first + rows {
-                for (c, sum) in sums.iter_mut().enumerate() {
-                    *sum += entry(row * channel + c);
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in first..first + rows {
+                    for (c, sum) in sums.iter_mut().enumerate() {
+                        *sum += entry(row * channel + c);
+                    }
                 }
-            }
-        });
+            },
+        );
         sums
     };
     let mut out = Vec::with_capacity(view.small());
     for repetition in 0..repeat {
         let starts: Vec<usize> = (0..outer).step_by(rows).collect();
         let block = |&start: &usize| partial(repetition * outer + start, rows.min(outer - start));
-        let parts: Vec<_> =
-            if starts.len() > 1 { starts.par_iter().map(block).collect() } else { starts.iter().map(block).collect() };
+        let parts: Vec<_> = if starts.len() > 1 {
+            starts.par_iter().map(block).collect()
+        } else {
+            starts.iter().map(block).collect()
+        };
         let mut sums = vec![0.0; channel];
         for part in parts {
             sums.iter_mut().zip(part).for_each(|(s, p)| *s += p);

@@ -111,7 +111,16 @@ pub(crate) fn input_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])]
                     for (nth, ((y, _), w)) in pairs.iter().zip(&weights).enumerate() {
                         let cotangent = Matrix::rows_of(&y[range.start * out + group * channels..], out);
                         let weight = Matrix::rows_of(&w[group * channels * taps..], taps);
-                        multiply_add_strided(buffer, taps, range.len(), taps, channels, cotangent, weight, nth > 0);
+                        multiply_add_strided(
+                            buffer,
+                            taps,
+                            range.len(),
+                            taps,
+                            channels,
+                            cotangent,
+                            weight,
+                            nth > 0,
+                        );
                     }
                     fold(geometry, group, range.clone(), buffer, x, i * images * image);
                 });
@@ -134,7 +143,8 @@ pub(crate) fn weight_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])
             for group in 0..geometry.groups {
                 let sum = &mut sum[group * channels * taps..][..channels * taps];
                 for (x, y) in pairs {
-                    let cotangent = Matrix::rows_of(&y[range.start * out + group * channels..], out).transposed();
+                    let cotangent =
+                        Matrix::rows_of(&y[range.start * out + group * channels..], out).transposed();
                     with_rows_of_taps(geometry, group, range.clone(), x, |rows| {
                         multiply_add_strided(sum, taps, channels, taps, range.len(), cotangent, rows, true);
                     });

@@ -110,14 +110,13 @@ fn both_axes<T: Real, const L: usize, const N: usize, const M: usize>(
     let mut half = [[[T::zero(); L]; N]; M];
     for j in 0..N {
         let column = axis(from_fn(|i| load(i, j)));
-        for i in 0..M {
-            half[i][j] = column[i];
+        for (half, entry) in half.iter_mut().zip(column) {
+            half[j] = entry;
         }
     }
-    for i in 0..M {
-        let row = axis(half[i]);
-        for j in 0..M {
-            store(i, j, row[j]);
+    for (i, row) in half.into_iter().enumerate() {
+        for (j, entry) in axis(row).into_iter().enumerate() {
+            store(i, j, entry);
         }
     }
 }
@@ -185,13 +184,19 @@ pub(super) fn input<T: Real>(x: &[T], place: &Place<SIDE>, zeros: &[T], out: &mu
         |i, j| read(entries[i][j], channel),
         input_axis,
         #[inline(always)]
-        |i, j, entry| out[i * SIDE + j][channel..channel + L].copy_from_slice(&entry),
+        |i, j, entry| out[i * SIDE + j][channel..][..L].copy_from_slice(&entry),
     ));
 }
 
 /// Transforms the products of one tile to its 4x4 outputs, those of them that lie in the image.
 #[inline(always)]
-pub(super) fn output<T: Real>(channels: usize, products: &[T], plane: usize, y: &mut [T], place: &Place<TILE>) {
+pub(super) fn output<T: Real>(
+    channels: usize,
+    products: &[T],
+    plane: usize,
+    y: &mut [T],
+    place: &Place<TILE>,
+) {
     let places: [[Option<usize>; TILE]; TILE] = from_fn(|i| from_fn(|j| place.at(i, j)));
     let products: [&[T]; SIDE * SIDE] = from_fn(|p| &products[p * plane..p * plane + channels]);
     for_channels!(T, channels, |channel, L| both_axes::<T, L, 6, 4>(
@@ -201,7 +206,7 @@ pub(super) fn output<T: Real>(channels: usize, products: &[T], plane: usize, y: 
         #[inline(always)]
         |i, j, entry| {
             if let Some(at) = places[i][j] {
-                y[at + channel..at + channel + L].copy_from_slice(&entry);
+                y[at + channel..][..L].copy_from_slice(&entry);
             }
         },
     ));
@@ -209,14 +214,20 @@ pub(super) fn output<T: Real>(channels: usize, products: &[T], plane: usize, y: 
 
 /// The adjoint of [`output`]: from 4x4 outputs to 36 places.
 #[inline(always)]
-pub(super) fn output_adjoint<T: Real>(y: &[T], place: &Place<TILE>, zeros: &[T], out: &mut [T], plane: usize) {
+pub(super) fn output_adjoint<T: Real>(
+    y: &[T],
+    place: &Place<TILE>,
+    zeros: &[T],
+    out: &mut [T],
+    plane: usize,
+) {
     let (entries, out) = (place.entries(y, zeros), places(out, plane, zeros.len()));
     for_channels!(T, zeros.len(), |channel, L| both_axes::<T, L, 4, 6>(
         #[inline(always)]
         |i, j| read(entries[i][j], channel),
         output_adjoint_axis,
         #[inline(always)]
-        |i, j, entry| out[i * SIDE + j][channel..channel + L].copy_from_slice(&entry),
+        |i, j, entry| out[i * SIDE + j][channel..][..L].copy_from_slice(&entry),
     ));
 }
 

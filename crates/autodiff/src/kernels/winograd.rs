@@ -83,7 +83,12 @@ impl Tiling {
     }
 
     /// Where the outputs of a tile lie in memory that starts at line `first`.
-    fn outputs(&self, (image, line, column): (usize, usize, usize), first: usize, channels: usize) -> Place<TILE> {
+    fn outputs(
+        &self,
+        (image, line, column): (usize, usize, usize),
+        first: usize,
+        channels: usize,
+    ) -> Place<TILE> {
         let [height, width] = self.to;
         let start = image * height;
         Place {
@@ -112,7 +117,8 @@ fn input_tiles<T: Real>(tiling: Tiling, rows: Range<usize>, channels: usize, x: 
                     let at = |first: usize, padding: usize, size: usize| {
                         from_fn(|k| (first + k).checked_sub(padding).filter(|&p| p < size))
                     };
-                    let (lines, columns) = (at(line, tiling.padding[0], height), at(column, tiling.padding[1], width));
+                    let (lines, columns) =
+                        (at(line, tiling.padding[0], height), at(column, tiling.padding[1], width));
                     let place = Place {
                         rows: lines.map(|y| Some((image * height + y?) * width * channels)),
                         columns: columns.map(|x| Some(x? * channels)),
@@ -191,8 +197,11 @@ fn by_tiles<T: Real>(
                 for place in 0..PLACES {
                     let lhs = Matrix::rows_of(&unfolded[place * wide..], from);
                     let rhs = &w[place * from * to..];
-                    let rhs =
-                        if transposed { Matrix::rows_of(rhs, from).transposed() } else { Matrix::rows_of(rhs, to) };
+                    let rhs = if transposed {
+                        Matrix::rows_of(rhs, from).transposed()
+                    } else {
+                        Matrix::rows_of(rhs, to)
+                    };
                     let out = &mut products[place * deep..][..tiles * to];
                     multiply_add_strided(out, to, tiles, to, from, lhs, rhs, nth > 0);
                 }
@@ -214,11 +223,14 @@ fn with_weights<T: Real, R>(
     let size = PLACES * rows * channels;
     with_buffer(pairs.len() * size, |buffer| {
         for (out, (_, w)) in buffer.chunks_exact_mut(size).zip(pairs) {
-            vectorised(#[inline(always)] || {
-                for (row, w) in w.chunks_exact(channels * 9).enumerate() {
-                    transform::weights(channels, w, flipped, &mut out[row * channels..], rows * channels);
-                }
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (row, w) in w.chunks_exact(channels * 9).enumerate() {
+                        transform::weights(channels, w, flipped, &mut out[row * channels..], rows * channels);
+                    }
+                },
+            );
         }
         work(&buffer.chunks_exact(size).collect::<Vec<_>>())
     })
@@ -249,30 +261,38 @@ pub(super) fn weight_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])
     let block = tiling.block_rows(from + to);
     let blocks = tiling.all_rows().div_ceil(block);
     let size = PLACES * from * to;
-    in_parts(blocks, size, |sum| {
-        vectorised(#[inline(always)] || {
-            for (row, w) in w.chunks_exact_mut(from * 9).enumerate() {
-                transform::weights_adjoint(from, &sum[row * from..], from * to, w);
-            }
-        });
-    }, |blocks, sum: &mut [T]| {
-        for start in blocks.map(|b| b * block) {
-            let rows = start..(start + block).min(tiling.all_rows());
-            let tiles = rows.len() * tiling.columns;
-            let (wide, deep) = (plane(tiles, from), plane(tiles, to));
-            with_buffer(PLACES * (wide + deep), |buffer| {
-                let (inputs, outputs) = buffer.split_at_mut(PLACES * wide);
-                for (x, y) in pairs {
-                    input_tiles(tiling, rows.clone(), from, x, inputs);
-                    output_tiles(tiling, rows.clone(), to, y, outputs);
-                    for place in 0..PLACES {
-                        let lhs = Matrix::rows_of(&outputs[place * deep..], to).transposed();
-                        let rhs = Matrix::rows_of(&inputs[place * wide..], from);
-                        let sum = &mut sum[place * from * to..][..from * to];
-                        multiply_add_strided(sum, from, to, from, tiles, lhs, rhs, true);
+    in_parts(
+        blocks,
+        size,
+        |sum| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (row, w) in w.chunks_exact_mut(from * 9).enumerate() {
+                        transform::weights_adjoint(from, &sum[row * from..], from * to, w);
                     }
-                }
-            });
-        }
-    });
+                },
+            );
+        },
+        |blocks, sum: &mut [T]| {
+            for start in blocks.map(|b| b * block) {
+                let rows = start..(start + block).min(tiling.all_rows());
+                let tiles = rows.len() * tiling.columns;
+                let (wide, deep) = (plane(tiles, from), plane(tiles, to));
+                with_buffer(PLACES * (wide + deep), |buffer| {
+                    let (inputs, outputs) = buffer.split_at_mut(PLACES * wide);
+                    for (x, y) in pairs {
+                        input_tiles(tiling, rows.clone(), from, x, inputs);
+                        output_tiles(tiling, rows.clone(), to, y, outputs);
+                        for place in 0..PLACES {
+                            let lhs = Matrix::rows_of(&outputs[place * deep..], to).transposed();
+                            let rhs = Matrix::rows_of(&inputs[place * wide..], from);
+                            let sum = &mut sum[place * from * to..][..from * to];
+                            multiply_add_strided(sum, from, to, from, tiles, lhs, rhs, true);
+                        }
+                    }
+                });
+            }
+        },
+    );
 }

@@ -27,13 +27,13 @@ const INVERSE_FACTORIALS: [f64; 12] = [
 fn split(x: f64) -> (f64, f64) {
     let shifted = x * std::f64::consts::LOG2_E + SHIFT;
     let n = shifted - SHIFT;
-    let r = (x - n * LN_2_HIGH) - n * LN_2_LOW;
+    let r = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, x));
     let scale = f64::from_bits(shifted.to_bits().wrapping_sub(SHIFT.to_bits()).wrapping_add(1023) << 52);
-    let mut sum = 0.0;
+    let mut sum = 0f64;
     for c in INVERSE_FACTORIALS {
-        sum = sum * r + c;
+        sum = sum.mul_add(r, c);
     }
-    (scale, r + r * r * sum)
+    (scale, (r * r).mul_add(sum, r))
 }
 
 /// e^x; infinite above 709.4, zero below -708.7, where the scale is so too.
@@ -66,7 +66,7 @@ const SCALED_TAIL: [f64; 23] = [
     -0.009_746_579_683_265_262,
     0.001_755_626_165_197_065_2,
     0.000_293_714_378_044_958,
-    -0.000_290_155_352_460_776_71,
+    -0.000_290_155_352_460_776_7,
     5.164_652_974_177_416e-5,
     2.238_756_571_491_181_6e-5,
     -1.143_804_833_304_689_4e-5,
@@ -86,9 +86,9 @@ pub(super) fn normal(x: f64) -> (f64, f64) {
     let size = x.abs().clamp(0.0, 40.0);
     let z = size * std::f64::consts::FRAC_1_SQRT_2;
     let s = (z - 3.75) / (z + 3.75);
-    let mut tail = 0.0;
+    let mut tail = 0f64;
     for c in SCALED_TAIL.into_iter().rev() {
-        tail = tail * s + c;
+        tail = tail.mul_add(s, c);
     }
     let bell = exp(-0.5 * size * size);
     let tail = 0.5 * bell * tail / (1.0 + 2.0 * z);
@@ -119,6 +119,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "exact limits")]
     fn what_is_not_finite_stays_so() {
         assert!(exp(f64::NAN).is_nan() && tanh(f64::NAN).is_nan() && normal(f64::NAN).1.is_nan());
         assert_eq!([exp(f64::INFINITY), exp(f64::NEG_INFINITY)], [f64::INFINITY, 0.0]);
