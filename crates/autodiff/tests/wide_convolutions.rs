@@ -44,7 +44,8 @@ fn numbers(shape: ([usize; 4], usize, [usize; 2]), by_channel: bool, dtype: DTyp
     let random = |dims: &[usize], seed: usize| {
         let size = dims.iter().product::<usize>();
         // A low-discrepancy sequence: no two entries are alike, and no generator is needed.
-        let entries = (1..=size).map(|i| 2.0 * (0.618_033_988_749_895 * (i + seed * 7919) as f64).fract() - 1.0);
+        let entries =
+            (1..=size).map(|i| 2.0 * (0.618_033_988_749_895 * (i + seed * 7919) as f64).fract() - 1.0);
         let tensor = Tensor::from_iter(entries, &Device::Cpu).and_then(|t| t.reshape(dims));
         tensor.and_then(|t| t.to_dtype(dtype)).expect("a tensor")
     };
@@ -84,7 +85,8 @@ fn their_maps_are_each_others_adjoints() {
         let (x, channels, padding) = shape;
         let graph = graph(x, [channels, x[1], 3, 3], padding, false).expect("a graph");
         let tensor = |dims: &[usize], period: usize| {
-            let entries = (0..dims.iter().product::<usize>()).map(|i| ((i * i + period) % 17) as f64 / 8.0 - 1.0);
+            let entries =
+                (0..dims.iter().product::<usize>()).map(|i| ((i * i + period) % 17) as f64 / 8.0 - 1.0);
             Tensor::from_iter(entries, &Device::Cpu).and_then(|t| t.reshape(dims)).expect("a tensor")
         };
         let at = |period| [tensor(&[channels, x[1], 3, 3], period), tensor(&x, period + 1)];

@@ -194,14 +194,15 @@ impl SymmetricOperator for CurvatureOperator<'_, '_> {
 
     fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
         y.fill(0.0);
-        self.curvature.products(self.matrix, &[x], &mut [y])
+        // Inside rayon's pool from the start, so that the steps between batches need not wake it up.
+        rayon::scope(|_| self.curvature.products(self.matrix, &[x], &mut [y]))
     }
 
     fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         let block: Vec<&[f64]> = xs.iter().map(Vec::as_slice).collect();
         let mut out = vec![vec![0.0; self.dim()]; xs.len()];
         let mut sums: Vec<&mut [f64]> = out.iter_mut().map(Vec::as_mut_slice).collect();
-        self.curvature.products(self.matrix, &block, &mut sums)?;
+        rayon::scope(|_| self.curvature.products(self.matrix, &block, &mut sums))?;
         Ok(out)
     }
 }

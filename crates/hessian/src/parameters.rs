@@ -2,6 +2,7 @@
 
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use globset::{Glob, GlobSetBuilder};
+use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -115,10 +116,10 @@ impl Parameters {
             let range = layout.start_offset()..layout.start_offset() + head.len();
             match &*storage {
                 Storage::Cpu(CpuStorage::F32(x)) => {
-                    head.iter_mut().zip(&x[range]).for_each(|(o, &x)| *o += weight * f64::from(x));
+                    in_pieces(head, &x[range], |o, x| *o += weight * f64::from(x));
                 }
                 Storage::Cpu(CpuStorage::F64(x)) => {
-                    head.iter_mut().zip(&x[range]).for_each(|(o, &x)| *o += weight * x);
+                    in_pieces(head, &x[range], |o, x| *o += weight * x);
                 }
                 _ => return Err(Error::Input("a derivative is neither f32 nor f64".into())),
             }
@@ -136,7 +137,8 @@ impl Parameters {
                 let (head, tail) = rest.split_at(like.elem_count());
                 rest = tail;
                 let tensor = if like.dtype() == DType::F32 {
-                    let single: Vec<f32> = head.iter().map(|&x| x as f32).collect();
+                    let mut single = vec![0f32; head.len()];
+                    in_pieces(&mut single, head, |o, x| *o = x as f32);
                     Tensor::from_vec(single, like.shape(), &Device::Cpu)?
                 } else {
                     Tensor::from_slice(head, like.shape(), &Device::Cpu)?
@@ -166,6 +168,14 @@ impl Parameters {
         }
         Err(Error::Input(format!("a vector has {found} entries, but there are {} parameters", self.len)))
     }
+}
+
+/// Applies `f` to every entry of `out` with its entry of `x`, in parallel.
+fn in_pieces<A: Send, B: Copy + Sync>(out: &mut [A], x: &[B], f: impl Fn(&mut A, B) + Sync) {
+    const PIECE: usize = 1 << 16;
+    out.par_chunks_mut(PIECE)
+        .zip(x.par_chunks(PIECE))
+        .for_each(|(out, x)| out.iter_mut().zip(x).for_each(|(o, &x)| f(o, x)));
 }
 
 /// Which of `names` match any of the glob patterns, such as `layer4.*`; an error if a pattern matches none.
