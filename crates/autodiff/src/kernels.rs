@@ -9,6 +9,7 @@ mod geometry;
 pub(crate) mod matrix;
 pub(crate) mod pooling;
 mod scratch;
+mod tiling;
 mod transform;
 mod unfold;
 mod winograd;

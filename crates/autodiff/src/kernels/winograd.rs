@@ -12,15 +12,14 @@ use super::convolution::in_parts;
 use super::geometry::Geometry;
 use super::matrix::{Matrix, multiply_add_strided};
 use super::scratch::with_buffer;
-use super::transform::{self, Place, SIDE, TILE};
+use super::tiling::Tiling;
+use super::transform::{self, Place, SIDE};
 use super::{Real, vectorised};
 
 /// Products in the transformed domain, one for each place in a tile.
 const PLACES: usize = SIDE * SIDE;
 /// Transformed entries that a block of tiles aims at: two megabytes in single precision.
 const BLOCK: usize = 1 << 19;
-/// Tiles that a block has at least, so that its products are not too flat.
-const TILES: usize = 96;
 
 /// Entries between the tiles of one place and those of the next: a cache line apart from a power of two, because a tile
 /// writes to all places in turn, and equal low address bits would throw each other out of the cache.
@@ -42,67 +41,6 @@ pub(super) fn pays(geometry: &Geometry) -> bool {
         && tiling.all_rows() * tiling.columns >= 16
         // or too many tiles hang over the edge.
         && tiling.all_rows() * tiling.columns * 6 <= geometry.batch * geometry.pixels()
-}
-
-/// How the output is cut into tiles.
-#[derive(Clone, Copy)]
-struct Tiling {
-    batch: usize,
-    /// Size of an image that is read, and of one that is cut into tiles.
-    from: [usize; 2],
-    to: [usize; 2],
-    padding: [usize; 2],
-    /// Rows and columns of tiles of one image.
-    rows: usize,
-    columns: usize,
-}
-
-impl Tiling {
-    fn of(geometry: &Geometry) -> Self {
-        Self::new(geometry.batch, geometry.input, geometry.output(), geometry.padding)
-    }
-
-    fn new(batch: usize, from: [usize; 2], to: [usize; 2], padding: [usize; 2]) -> Self {
-        let (rows, columns) = (to[0].div_ceil(TILE), to[1].div_ceil(TILE));
-        Self { batch, from, to, padding, rows, columns }
-    }
-
-    /// Rows of tiles of all images.
-    fn all_rows(&self) -> usize {
-        self.batch * self.rows
-    }
-
-    /// Rows of tiles of one block.
-    fn block_rows(&self, channels: usize) -> usize {
-        (BLOCK / (PLACES * channels)).max(TILES).div_ceil(self.columns).min(self.all_rows()).max(1)
-    }
-
-    /// First line, over all images, of a row of tiles.
-    fn line(&self, row: usize) -> usize {
-        row / self.rows * self.to[0] + (row % self.rows * TILE).min(self.to[0])
-    }
-
-    /// Where the outputs of a tile lie in memory that starts at line `first`.
-    fn outputs(
-        &self,
-        (image, line, column): (usize, usize, usize),
-        first: usize,
-        channels: usize,
-    ) -> Place<TILE> {
-        let [height, width] = self.to;
-        let start = image * height;
-        Place {
-            rows: from_fn(|i| (line + i < height).then(|| (start + line + i - first) * width * channels)),
-            columns: from_fn(|j| (column + j < width).then(|| (column + j) * channels)),
-        }
-    }
-
-    /// The tiles of some rows: image, and first line and column of the output.
-    fn tiles(self, rows: Range<usize>) -> impl Iterator<Item = (usize, usize, usize)> {
-        rows.flat_map(move |row| {
-            (0..self.columns).map(move |column| (row / self.rows, row % self.rows * TILE, column * TILE))
-        })
-    }
 }
 
 /// The transformed input tiles of some rows: [place, tile, channel].
@@ -177,7 +115,7 @@ fn by_tiles<T: Real>(
     transposed: bool,
     y: &mut [T],
 ) {
-    let block = tiling.block_rows(from + to);
+    let block = tiling.block_rows(PLACES * (from + to), BLOCK);
     let mut pieces = vec![];
     let mut rest = y;
     for start in (0..tiling.all_rows()).step_by(block) {
@@ -258,7 +196,7 @@ pub(super) fn input_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])]
 pub(super) fn weight_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])], w: &mut [T]) {
     let tiling = Tiling::of(geometry);
     let (from, to) = (geometry.in_channels, geometry.out_channels);
-    let block = tiling.block_rows(from + to);
+    let block = tiling.block_rows(PLACES * (from + to), BLOCK);
     let blocks = tiling.all_rows().div_ceil(block);
     let size = PLACES * from * to;
     in_parts(
