@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use std::fmt::Debug;
 
 use crate::Result;
-use crate::kernels::vectorised;
+use crate::kernels::{Real, vectorised};
 
 /// Runs an expression with a known order, so that the compiler specialises its loop for each.
 macro_rules! each_order {
@@ -81,64 +81,53 @@ pub trait Elementwise: Debug + Send + Sync {
 
     /// `out[i] = f^(order)(x[i])` in single precision.
     fn map_f32(&self, order: usize, x: &[f32], out: &mut [f32]) {
-        each_order!(order, ORDER => vectorised(#[inline(always)] || {
-            for (x, y) in x.iter().zip(out) {
-                *y = self.derivative(ORDER, f64::from(*x)) as f32;
-            }
-        }));
+        map(self, order, x, out);
     }
 
     /// `out[i] = f^(order)(x[i])` in double precision.
     fn map_f64(&self, order: usize, x: &[f64], out: &mut [f64]) {
-        each_order!(order, ORDER => vectorised(#[inline(always)] || {
-            for (x, y) in x.iter().zip(out) {
-                *y = self.derivative(ORDER, *x);
-            }
-        }));
+        map(self, order, x, out);
     }
 
     /// f and f', and f'' unless `bend` is empty, at every entry in one pass, which shares what they have in common; single
     /// precision.
     fn jet_f32(&self, x: &[f32], [f, slope, bend]: [&mut [f32]; 3]) {
-        let pairs = x.iter().zip(f).zip(slope);
-        vectorised(
-            #[inline(always)]
-            || {
-                if bend.is_empty() {
-                    for ((x, f), slope) in pairs {
-                        let x = f64::from(*x);
-                        (*f, *slope) = (self.derivative(0, x) as f32, self.derivative(1, x) as f32);
-                    }
-                } else {
-                    for (((x, f), slope), bend) in pairs.zip(bend) {
-                        let x = f64::from(*x);
-                        (*f, *slope) = (self.derivative(0, x) as f32, self.derivative(1, x) as f32);
-                        *bend = self.derivative(2, x) as f32;
-                    }
-                }
-            },
-        );
+        jet(self, x, [f, slope, bend]);
     }
 
     /// The same in double precision.
     fn jet_f64(&self, x: &[f64], [f, slope, bend]: [&mut [f64]; 3]) {
-        let pairs = x.iter().zip(f).zip(slope);
-        vectorised(
-            #[inline(always)]
-            || {
-                if bend.is_empty() {
-                    for ((x, f), slope) in pairs {
-                        (*f, *slope) = (self.derivative(0, *x), self.derivative(1, *x));
-                    }
-                } else {
-                    for (((x, f), slope), bend) in pairs.zip(bend) {
-                        (*f, *slope) = (self.derivative(0, *x), self.derivative(1, *x));
-                        *bend = self.derivative(2, *x);
-                    }
-                }
-            },
-        );
+        jet(self, x, [f, slope, bend]);
     }
+}
+
+#[inline(always)]
+fn map<T: Real>(rule: &(impl Elementwise + ?Sized), order: usize, x: &[T], out: &mut [T]) {
+    each_order!(order, ORDER => vectorised(#[inline(always)] || {
+        for (&x, y) in x.iter().zip(out) {
+            *y = T::round_from(rule.derivative(ORDER, x.into()));
+        }
+    }));
+}
+
+#[inline(always)]
+fn jet<T: Real>(rule: &(impl Elementwise + ?Sized), x: &[T], [f, slope, bend]: [&mut [T]; 3]) {
+    let pairs = x.iter().zip(f).zip(slope);
+    let at = |order, x: T| T::round_from(rule.derivative(order, x.into()));
+    vectorised(
+        #[inline(always)]
+        || {
+            if bend.is_empty() {
+                for ((&x, f), slope) in pairs {
+                    (*f, *slope) = (at(0, x), at(1, x));
+                }
+            } else {
+                for (((&x, f), slope), bend) in pairs.zip(bend) {
+                    (*f, *slope, *bend) = (at(0, x), at(1, x), at(2, x));
+                }
+            }
+        },
+    );
 }
 
 /// A function of the arguments whose derivative is taken to be zero: shifts that cancel, masks, detached statistics.

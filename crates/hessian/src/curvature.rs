@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::objective::{Linearization, Objective, side_by_side};
+use crate::objective::{Linearization, Objective, add_weight_decay, side_by_side};
 use crate::operator::SymmetricOperator;
 use crate::{Error, Parameters, Result};
 
@@ -63,12 +63,7 @@ impl<'a> Curvature<'a> {
                 this.kept.push(keep.then_some(linearization));
             }
         }
-        let decay = objective.weight_decay();
-        if decay != 0.0 {
-            let theta = at.to_vec()?;
-            this.loss += 0.5 * decay * theta.iter().map(|x| x * x).sum::<f64>();
-            this.gradient.iter_mut().zip(&theta).for_each(|(g, x)| *g += decay * x);
-        }
+        add_weight_decay(objective, at, &mut this.loss, &mut this.gradient)?;
         if !this.loss.is_finite() || this.gradient.iter().any(|g| !g.is_finite()) {
             return Err(Error::NonFiniteLoss { loss: this.loss });
         }

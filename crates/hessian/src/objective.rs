@@ -103,13 +103,24 @@ pub fn gradient(objective: &dyn Objective, at: &Parameters) -> Result<(f64, Vec<
             at.accumulate(objective.weight(batch), &part, &mut sum)?;
         }
     }
+    add_weight_decay(objective, at, &mut loss, &mut sum)?;
+    Ok((loss, sum))
+}
+
+/// Adds the weight decay term to a loss and its gradient.
+pub(crate) fn add_weight_decay(
+    objective: &dyn Objective,
+    at: &Parameters,
+    loss: &mut f64,
+    gradient: &mut [f64],
+) -> Result<()> {
     let decay = objective.weight_decay();
     if decay != 0.0 {
         let theta = at.to_vec()?;
-        loss += 0.5 * decay * theta.iter().map(|x| x * x).sum::<f64>();
-        sum.iter_mut().zip(&theta).for_each(|(g, x)| *g += decay * x);
+        *loss += 0.5 * decay * theta.iter().map(|x| x * x).sum::<f64>();
+        gradient.iter_mut().zip(&theta).for_each(|(g, x)| *g += decay * x);
     }
-    Ok((loss, sum))
+    Ok(())
 }
 
 /// Works on some batches in parallel, inside rayon's pool: from outside of it every kernel of a lone batch would wait for

@@ -100,6 +100,7 @@ const LANES: usize = 16;
 fn combine<T: Real>(view: View, large: &[T], small: &[T], f: impl Fn(T, T) -> T + Sync) -> Vec<T> {
     let View { outer, channel, inner, .. } = view;
     let n = view.large();
+    assert!(large.len() == n && small.len() == view.small(), "tensors that do not fit their view");
     let mut out = Vec::with_capacity(n);
     let row = (channel * inner).max(1);
     // Rows that a block holds: of one repetition where there are several.

@@ -149,8 +149,8 @@ fn by_tiles<T: Real>(
     });
 }
 
-/// Runs `work` on the pairs' transformed weights, [place, `out_channels`, `in_channels`]; with `flipped` those of the convolution that is the
-/// adjoint in x, whose kernel is turned by half a turn.
+/// Runs `work` on the pairs' transformed weights, [place, `out_channels`, `in_channels`]; with `flipped` those of the
+/// convolution that is the adjoint in x, whose kernel is turned by half a turn.
 fn with_weights<T: Real, R>(
     geometry: &Geometry,
     pairs: &[(&[T], &[T])],
