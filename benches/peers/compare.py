@@ -39,6 +39,7 @@ def arguments():
     parser.add_argument("--skip-eigen", action="store_true", help="leave out the eigenvalues")
     parser.add_argument("--skip-pyhessian", action="store_true", help="leave out its eigenvalues, by far the slowest")
     parser.add_argument("--skip-jax", action="store_true")
+    parser.add_argument("--resume", action="store_true", help="go on with the run that --json holds")
     parser.add_argument("--json", type=Path, help="where the raw rounds go")
     parser.add_argument("--markdown", type=Path, help="where the tables go")
     parser.add_argument("--render", type=Path, metavar="JSON", help="only write the tables of an earlier run")
@@ -180,15 +181,30 @@ def eigenvalues(name, options):
     return {"workload": name, "n": n, "threads": threads, "runs": runs}
 
 
+def begin(options):
+    """Results with nothing in them yet, or those of a run that was interrupted."""
+    if options.resume and options.json.exists():
+        results = json.loads(options.json.read_text())
+        if results["versions"] != report.versions():
+            raise SystemExit(f"{options.json} was measured with other versions: {results['versions']}; start afresh")
+        return results
+    results = {"date": datetime.date.today().isoformat(), "arguments": sys.argv[1:], "rounds": options.rounds}
+    results.update(machine=report.machine(), versions=report.versions(), cases=[], memory=[], eigen=[], growth=[])
+    results.update(peaks=[peaks(threads) for threads in options.threads], operations={})
+    return results
+
+
+def has(entries, **wanted):
+    return any(all(entry[key] == value for key, value in wanted.items()) for entry in entries)
+
+
 def main():
     options = arguments()
     if options.render:
         results = json.loads(options.render.read_text())
         options.markdown.write_text(report.render(results))
         return
-    results = {"date": datetime.date.today().isoformat(), "arguments": sys.argv[1:], "rounds": options.rounds}
-    results.update(machine=report.machine(), versions=report.versions(), cases=[], memory=[], eigen=[], growth=[])
-    results.update(peaks=[peaks(threads) for threads in options.threads], operations={})
+    results = begin(options)
 
     def save():
         options.json.write_text(json.dumps(results, indent=1))
@@ -200,15 +216,18 @@ def main():
             results["operations"][f"{name} {n}"] = floating_point_operations(name, n)
             for threads in options.threads:
                 for dtype in ("f32", "f64") if n == small else ("f32",):
-                    results["cases"].append(measure(name, n, dtype, threads, options))
-                    save()
-            results["memory"].append(memory(name, n))
-            save()
-    if not options.only or "mlp" in options.only:
+                    if not has(results["cases"], workload=name, n=n, dtype=dtype, threads=threads):
+                        results["cases"].append(measure(name, n, dtype, threads, options))
+                        save()
+            if not has(results["memory"], workload=name, n=n):
+                results["memory"].append(memory(name, n))
+                save()
+    if not results["growth"] and (not options.only or "mlp" in options.only):
         results["growth"] = growth(options)
         save()
     for name in [] if options.skip_eigen else workloads.EIGEN:
-        if not options.only or name.removesuffix("-trained") in options.only:
+        wanted = not options.only or name.removesuffix("-trained") in options.only
+        if wanted and not has(results["eigen"], workload=name):
             results["eigen"].append(eigenvalues(name, options))
             save()
     # Once more, because whatever else the machine did can only have lowered it.

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import tools
 
-# What Relief's time (or memory) over PyTorch's should be at most.
 # What Relief's time over PyTorch's is to stay below, and its memory over PyTorch's.
 TARGETS = {
     "f32": {"gradient": 1.0, "hvp": 1.0, "fresh": 0.5},
