@@ -44,7 +44,7 @@ impl<'a, T> Matrix<'a, T> {
 /// Products with fewer multiply-adds stay on one thread.
 const PARALLEL: usize = 1 << 22;
 /// Rows or columns that one task works on: enough that packing the other side again does not show.
-const TASK: usize = 128;
+const TASK: usize = 256;
 
 /// out = lhs rhs, or out += lhs rhs: out [m, n] row-major, lhs [m, k], rhs [k, n].
 pub(crate) fn multiply_add<T: Real>(
