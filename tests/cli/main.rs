@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod eigenvalues;
+mod figures;
 #[allow(clippy::unreadable_literal, reason = "as published")]
 mod published;
 mod resume;

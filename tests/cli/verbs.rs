@@ -4,7 +4,9 @@ use super::*;
 
 #[test]
 fn quickstart_shows_two_minima() {
-    let found = json(&["quickstart"], 0);
+    let folder = tempfile::tempdir().unwrap();
+    let quickstart = ["quickstart", "--folder", folder.path().to_str().unwrap()];
+    let found = json(&quickstart, 0);
     let networks = found["networks"].as_array().unwrap();
     assert_eq!(networks.len(), 2);
     for network in networks {
@@ -15,8 +17,12 @@ fn quickstart_shows_two_minima() {
     // What the two checkpoints are there to show: SAM stops where the loss is flatter.
     let top = |i: usize| networks[i]["result"]["pairs"][0]["value"].as_f64().unwrap();
     assert!(top(1) < 0.7 * top(0), "SGD {}, SAM {}", top(0), top(1));
-    let text = String::from_utf8(relief(&["quickstart"]).output().unwrap().stdout).unwrap();
+    let text = String::from_utf8(relief(&quickstart).output().unwrap().stdout).unwrap();
     assert!(text.contains("relief eigenvalues"), "it says what to run next");
+    for file in ["report.html", "eigenvalues.png"] {
+        assert!(text.contains(file), "it says where the pictures are");
+        assert!(std::fs::metadata(folder.path().join(file)).unwrap().len() > 5000, "{file}");
+    }
 }
 
 #[test]
@@ -76,7 +82,7 @@ fn completions_and_help_work_for_every_verb() {
         let output = relief(&["completions", shell]).output().unwrap();
         assert!(output.status.success() && output.stdout.len() > 500);
     }
-    for verb in ["quickstart", "eigenvalues", "inspect", "check", "models", "completions"] {
+    for verb in ["quickstart", "eigenvalues", "inspect", "check", "plot", "models", "completions"] {
         let text = String::from_utf8(relief(&[verb, "--help"]).output().unwrap().stdout).unwrap();
         assert!(text.contains("Examples:"), "{verb} shows no examples");
     }

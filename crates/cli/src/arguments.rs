@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Eigenvalues(commands::eigenvalues::Arguments),
     Inspect(commands::inspect::Arguments),
     Check(commands::check::Arguments),
+    Plot(commands::plot::Arguments),
     Models(commands::models::Arguments),
     Completions(commands::completions::Arguments),
 }

@@ -5,5 +5,6 @@ pub(crate) mod completions;
 pub(crate) mod eigenvalues;
 pub(crate) mod inspect;
 pub(crate) mod models;
+pub(crate) mod plot;
 pub(crate) mod quickstart;
 mod vectors;

@@ -67,6 +67,16 @@ impl fmt::Display for Failure {
     }
 }
 
+impl From<relief_plot::PlotError> for Failure {
+    fn from(error: relief_plot::PlotError) -> Self {
+        use relief_plot::PlotError;
+        match &error {
+            PlotError::Write { .. } | PlotError::Extension { .. } => Self::Usage(error.to_string()),
+            _ => Self::Input(error.to_string()),
+        }
+    }
+}
+
 impl From<relief_hessian::Error> for Failure {
     fn from(error: relief_hessian::Error) -> Self {
         use relief_hessian::Error;

@@ -5,12 +5,14 @@ mod arguments;
 mod commands;
 mod envelope;
 mod exit;
+mod figures;
 mod interrupt;
 mod load;
 mod numbers;
 mod output;
 mod progress;
 mod report;
+mod runs;
 mod table;
 
 use std::process::ExitCode;
@@ -38,6 +40,7 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Eigenvalues(arguments) => commands::eigenvalues::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Check(arguments) => commands::check::run(arguments),
+        Command::Plot(arguments) => commands::plot::run(&arguments),
         Command::Models(arguments) => commands::models::run(&arguments),
         Command::Completions(arguments) => {
             commands::completions::run(&arguments);

@@ -40,9 +40,14 @@ pub(crate) fn present(
         Format::Human => human(),
         Format::Json => json()?,
     };
+    self::print(&text);
+    Ok(())
+}
+
+/// Prints a result.
+pub(crate) fn print(text: &str) {
     // A reader that has closed the pipe (`| head`) has what it wanted.
     let _ = writeln!(std::io::stdout(), "{text}");
-    Ok(())
 }
 
 fn temporary(path: &Path) -> Result<tempfile::NamedTempFile, Failure> {

@@ -9,11 +9,11 @@ use relief_hessian::{
 };
 
 use super::vectors;
-use crate::arguments::{RunArguments, TaskArguments};
+use crate::arguments::{Format, RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
-use crate::{interrupt, output, progress, report};
+use crate::{figures, interrupt, output, progress, report};
 
 /// Extreme eigenvalues of the Hessian (or Gauss-Newton matrix), with residuals and bounds
 #[derive(Debug, Args)]
@@ -68,6 +68,10 @@ pub(crate) struct Arguments {
         help_heading = "Eigenvalues"
     )]
     state: PathBuf,
+
+    /// Draw the eigenvalues in the terminal as well
+    #[arg(long, help_heading = "Output")]
+    plot: bool,
 
     /// Leave out the check of the model's derivatives on a few examples
     #[arg(long, help_heading = "Computation")]
@@ -164,6 +168,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         (report::Pairs::new(eigen), work),
     );
     output::present(&arguments.run.print, &envelope, || report::human(&envelope))?;
+    // Between the braces of a JSON document it would have no place.
+    if arguments.plot && arguments.run.print.format == Format::Human {
+        let json = serde_json::to_string(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
+        output::print(&format!("\n{}", figures::in_characters(&figures::read(&json, "the result")?)));
+    }
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 

@@ -1,18 +1,20 @@
 //! `relief quickstart`: the whole way on what is embedded, with nothing downloaded.
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::DType;
 use clap::{Args, Parser};
 use relief_hessian::{Curvature, Lanczos, Objective, Outcome, Wanted};
 use relief_models::checkpoint::Checkpoint;
+use relief_plot::{Figure, Report};
 use serde::Serialize;
 
 use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Work};
 use crate::exit::{self, Failure};
 use crate::report::{self, Pairs};
-use crate::{interrupt, load, output, progress};
+use crate::{figures, interrupt, load, output, progress};
 
 /// See it work: two networks trained on the digits, one with SGD and one with SAM, and how sharp their minima are
 #[derive(Debug, Args)]
@@ -20,6 +22,10 @@ use crate::{interrupt, load, output, progress};
   relief quickstart
   relief quickstart --format json -o quickstart.json")]
 pub(crate) struct Arguments {
+    /// The folder that the report and its pictures go to
+    #[arg(long, value_name = "FOLDER", default_value = "relief-quickstart", help_heading = "Output")]
+    folder: PathBuf,
+
     #[command(flatten)]
     run: RunArguments,
 }
@@ -53,6 +59,13 @@ struct Networks {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
+    let folder = &arguments.folder;
+    std::fs::create_dir_all(folder).map_err(|e| {
+        Failure::Usage(format!(
+            "the folder `{}` cannot be made ({e}): name another with --folder",
+            folder.display()
+        ))
+    })?;
     interrupt::install();
     let mut networks = vec![];
     for (_, path, bytes) in CHECKPOINTS {
@@ -64,7 +77,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let converged =
         networks.iter().all(|n| n.result.pairs.iter().chain(&n.result.smallest).all(|p| p.converged));
     let networks = Networks { schema: "relief/quickstart/1", networks };
-    output::present(&arguments.run.print, &networks, || human(&networks))?;
+    let pictures = draw(&networks, folder)?;
+    output::present(&arguments.run.print, &networks, || human(&networks, &pictures))?;
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 
@@ -95,7 +109,24 @@ fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<Envelop
     )))
 }
 
-fn human(networks: &Networks) -> String {
+/// Writes the report and its pictures; returns the files.
+fn draw(networks: &Networks, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let json = serde_json::to_string(networks).map_err(|e| Failure::Numbers(e.to_string()))?;
+    let figure = figures::eigenvalues("", &figures::read(&json, "the result")?);
+    let report = folder.join("report.html");
+    let picture = folder.join("eigenvalues.png");
+    figure.save(&picture)?;
+    Report::new("Two minima of one network")
+        .introduced(
+            "The same start and the same data (handwritten digits); one network was trained with SGD, the other with \
+             sharpness-aware minimization.",
+        )
+        .with("How curved is the loss where each of them stopped?", &figure.caption, &Figure { caption: String::new(), ..figure.clone() })?
+        .save(&report)?;
+    Ok(vec![report, picture])
+}
+
+fn human(networks: &Networks, pictures: &[PathBuf]) -> String {
     let mut out = vec![
         "Two networks with the same start and the same data (1,437 images of handwritten digits, built in); one was trained\nwith SGD, the other with sharpness-aware minimization. How curved is the loss where each of them stopped?".to_string(),
     ];
@@ -111,6 +142,8 @@ fn human(networks: &Networks) -> String {
             a.value / b.value
         ));
     }
+    let files: Vec<String> = pictures.iter().map(|path| path.display().to_string()).collect();
+    out.push(format!("\nPictures: {}", files.join(", ")));
     out.push(
         "\nEvery eigenvalue lies within its error bound of the number printed. Next:
   relief eigenvalues notebooks-data/digits-sgd.safetensors -k 3 --which both --format json

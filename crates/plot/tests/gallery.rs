@@ -1,0 +1,65 @@
+//! Every figure of the gallery: nothing overlaps, nothing leaves the figure, files stay small and come out the same.
+
+#[path = "../examples/gallery/figures.rs"]
+mod figures;
+#[path = "../examples/gallery/hostile.rs"]
+mod hostile;
+
+use relief_plot::Figure;
+
+fn gallery() -> Vec<(&'static str, Figure)> {
+    let all: Vec<_> = figures::all().into_iter().chain(hostile::all()).collect();
+    assert!(all.len() >= 30, "{} figures", all.len());
+    all
+}
+
+#[test]
+fn text_never_meets_text_nor_leaves_the_figure() {
+    let problems: Vec<String> = gallery()
+        .into_iter()
+        .flat_map(|(name, figure)| {
+            let found = figure.collisions().unwrap_or_else(|e| panic!("{name}: {e}"));
+            found.into_iter().map(move |c| format!("{name}: {c}"))
+        })
+        .collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn files_are_small_and_the_same_from_run_to_run() {
+    for (name, figure) in gallery() {
+        let svg = figure.svg().unwrap();
+        assert!(svg.len() < 500_000, "{name} has {} bytes", svg.len());
+        assert_eq!(svg, figure.svg().unwrap(), "{name}");
+        // Pictures inside are letters of all kinds.
+        let drawn: String =
+            svg.split("base64,").map(|part| part.split_once('"').map_or(part, |(_, rest)| rest)).collect();
+        assert!(
+            !drawn.contains("NaN") && !drawn.contains("inf ") && !drawn.contains("inf\""),
+            "{name} has numbers that are none"
+        );
+    }
+}
+
+#[test]
+fn every_figure_becomes_a_picture() {
+    for (name, figure) in gallery() {
+        let png = figure.png(0.5).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(&png[1..4], b"PNG", "{name}");
+    }
+}
+
+#[test]
+fn animations_hold_every_frame() {
+    let animation = figures::growing();
+    let gif = animation.gif().unwrap();
+    let mut decoder = gif::DecodeOptions::new().read_info(gif.as_slice()).unwrap();
+    let mut delays = vec![];
+    while let Some(frame) = decoder.read_next_frame().unwrap() {
+        delays.push(frame.delay);
+    }
+    assert_eq!(delays, vec![25; animation.frames.len()]);
+    let apng = animation.apng().unwrap();
+    let reader = png::Decoder::new(std::io::Cursor::new(apng)).read_info().unwrap();
+    assert_eq!(reader.info().animation_control.unwrap().num_frames as usize, animation.frames.len());
+}
