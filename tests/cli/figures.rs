@@ -107,7 +107,8 @@ fn a_run_is_drawn_and_its_page_gathers_its_results() {
     let page = folder.path().join("report.html");
     relief(&["plot", &sgd, &sam, "-o", page.to_str().unwrap()]).assert().success();
     let text = std::fs::read_to_string(&page).unwrap();
-    for word in ["sgd, sam", "λ₁", "2/η", "|cos|", "eta halved", "sgd: at-the-end", "largest 4"] {
+    for word in ["sgd, sam", "λ₁", "2/η", "|cos|", "eta halved", "sgd, at-the-end: Eigenvalues", "largest 4"]
+    {
         assert!(text.contains(word), "the page lacks {word}");
     }
     let picture = folder.path().join("run.png");

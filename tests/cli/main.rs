@@ -3,6 +3,7 @@
 mod bad_input;
 mod eigenvalues;
 mod figures;
+mod landscape;
 #[allow(clippy::unreadable_literal, reason = "as published")]
 mod published;
 mod resume;

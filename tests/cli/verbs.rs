@@ -19,7 +19,7 @@ fn quickstart_shows_two_minima() {
     assert!(top(1) < 0.7 * top(0), "SGD {}, SAM {}", top(0), top(1));
     let text = String::from_utf8(relief(&quickstart).output().unwrap().stdout).unwrap();
     assert!(text.contains("relief eigenvalues"), "it says what to run next");
-    for file in ["report.html", "eigenvalues.png"] {
+    for file in ["report.html", "eigenvalues.png", "surfaces.png", "perspective.png"] {
         assert!(text.contains(file), "it says where the pictures are");
         assert!(std::fs::metadata(folder.path().join(file)).unwrap().len() > 5000, "{file}");
     }
@@ -82,7 +82,9 @@ fn completions_and_help_work_for_every_verb() {
         let output = relief(&["completions", shell]).output().unwrap();
         assert!(output.status.success() && output.stdout.len() > 500);
     }
-    for verb in ["quickstart", "eigenvalues", "inspect", "check", "plot", "models", "completions"] {
+    for verb in
+        ["quickstart", "eigenvalues", "line", "surface", "inspect", "check", "plot", "models", "completions"]
+    {
         let text = String::from_utf8(relief(&[verb, "--help"]).output().unwrap().stdout).unwrap();
         assert!(text.contains("Examples:"), "{verb} shows no examples");
     }

@@ -29,6 +29,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Quickstart(commands::quickstart::Arguments),
     Eigenvalues(commands::eigenvalues::Arguments),
+    Line(commands::line::Arguments),
+    Surface(commands::surface::Arguments),
     Inspect(commands::inspect::Arguments),
     Check(commands::check::Arguments),
     Plot(commands::plot::Arguments),
@@ -37,7 +39,7 @@ pub(crate) enum Command {
 }
 
 /// Which loss: checkpoint, model, data and how they are put together.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct TaskArguments {
     /// Checkpoint: safetensors, or a PyTorch .pth or .pt zip archive
     pub(crate) checkpoint: PathBuf,

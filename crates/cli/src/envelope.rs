@@ -15,7 +15,8 @@ pub(crate) struct Envelope<R> {
     pub(crate) checkpoint: File,
     pub(crate) model: String,
     pub(crate) data: Data,
-    pub(crate) operator: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) operator: Option<String>,
     /// Number of parameters n in which the loss is differentiated.
     pub(crate) parameters: usize,
     pub(crate) dtype: &'static str,
@@ -25,7 +26,8 @@ pub(crate) struct Envelope<R> {
     pub(crate) label_smoothing: f64,
     pub(crate) weight_decay: f64,
     pub(crate) loss: f64,
-    pub(crate) gradient_norm: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) gradient_norm: Option<f64>,
     pub(crate) accuracy: Option<f64>,
     pub(crate) notes: Vec<String>,
     pub(crate) result: R,
@@ -55,7 +57,29 @@ pub(crate) struct Work {
     pub(crate) products: usize,
     /// Gradients over the whole data set.
     pub(crate) gradients: usize,
+    /// Forward passes over the whole data set, besides those of gradients and products.
+    pub(crate) evaluations: usize,
     pub(crate) seconds: f64,
+}
+
+/// What is known of the checkpoint's point.
+pub(crate) struct Point {
+    operator: Option<String>,
+    loss: f64,
+    gradient_norm: Option<f64>,
+}
+
+impl Point {
+    /// Where a matrix of second derivatives was looked at.
+    pub(crate) fn curved(curvature: &Curvature<'_>, operator: &str) -> Self {
+        let gradient_norm = Some(curvature.gradient_norm());
+        Self { operator: Some(operator.to_string()), loss: curvature.loss(), gradient_norm }
+    }
+
+    /// Where only the loss is known.
+    pub(crate) fn with_loss(loss: f64) -> Self {
+        Self { operator: None, loss, gradient_norm: None }
+    }
 }
 
 impl<R> Envelope<R> {
@@ -63,8 +87,7 @@ impl<R> Envelope<R> {
         schema: &'static str,
         seed: u64,
         loaded: &Loaded,
-        curvature: &Curvature<'_>,
-        operator: &str,
+        point: Point,
         (result, work): (R, Work),
     ) -> Self {
         let task = &loaded.task;
@@ -83,7 +106,7 @@ impl<R> Envelope<R> {
                 split: loaded.split.name(),
                 sha256: loaded.data_sha256.clone(),
             },
-            operator: operator.to_string(),
+            operator: point.operator,
             parameters: task.objective.parameters().len(),
             dtype: loaded.dtype_name(),
             batch_norm: task.batch_norm.map(mode_name),
@@ -91,8 +114,8 @@ impl<R> Envelope<R> {
             loss_function: task.loss.to_string(),
             label_smoothing: loaded.options.smoothing,
             weight_decay: task.objective.weight_decay(),
-            loss: curvature.loss(),
-            gradient_norm: curvature.gradient_norm(),
+            loss: point.loss,
+            gradient_norm: point.gradient_norm,
             accuracy: loaded.accuracy,
             notes: task.notes.clone(),
             result,

@@ -3,16 +3,21 @@
 mod allocator;
 mod arguments;
 mod commands;
+mod eigenvalue_figures;
 mod envelope;
 mod exit;
-mod figures;
 mod interrupt;
+mod lines;
 mod load;
 mod numbers;
 mod output;
+mod pages;
 mod progress;
 mod report;
 mod runs;
+mod saved;
+mod scans;
+mod surfaces;
 mod table;
 
 use std::process::ExitCode;
@@ -40,6 +45,8 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Eigenvalues(arguments) => commands::eigenvalues::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Check(arguments) => commands::check::run(arguments),
+        Command::Line(arguments) => commands::line::run(&arguments),
+        Command::Surface(arguments) => commands::surface::run(&arguments),
         Command::Plot(arguments) => commands::plot::run(&arguments),
         Command::Models(arguments) => commands::models::run(&arguments),
         Command::Completions(arguments) => {

@@ -1,8 +1,9 @@
 //! Result files: whole or not at all, and refused before the work rather than after it.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
+use relief_plot::terminal::TerminalOptions;
 use serde::Serialize;
 
 use crate::arguments::{Format, PrintArguments};
@@ -42,6 +43,12 @@ pub(crate) fn present(
     };
     self::print(&text);
     Ok(())
+}
+
+/// How pictures in characters come out here: in colour where a person sees them and wants it.
+pub(crate) fn characters(rows: usize) -> TerminalOptions {
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    TerminalOptions { rows, colour, ..TerminalOptions::default() }
 }
 
 /// Prints a result.

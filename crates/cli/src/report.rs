@@ -70,17 +70,18 @@ pub(crate) fn head<R>(envelope: &Envelope<R>) -> String {
     } else {
         String::new()
     };
+    let gradient =
+        envelope.gradient_norm.map_or(String::new(), |g| format!("   gradient norm {}", numbers::plain(g)));
+    let operator = envelope.operator.as_ref().map_or(String::new(), |operator| format!("{operator} of "));
     [
         format!("{} ({})", envelope.checkpoint.path, envelope.model),
         format!(
-            "  loss {} ({}{decay})   gradient norm {}{accuracy}",
+            "  loss {} ({}{decay}){gradient}{accuracy}",
             numbers::plain(envelope.loss),
             envelope.loss_function,
-            numbers::plain(envelope.gradient_norm)
         ),
         format!(
-            "  {} of {} parameters   {}{norm}   {} {} examples of {}",
-            envelope.operator,
+            "  {operator}{} parameters   {}{norm}   {} {} examples of {}",
             numbers::count(envelope.parameters),
             envelope.dtype,
             numbers::count(envelope.data.examples),
@@ -119,10 +120,8 @@ fn rows(label: &str, pairs: &[EigenPair]) -> Vec<Vec<String>> {
 pub(crate) fn work<R>(envelope: &Envelope<R>) -> String {
     let work = envelope.work;
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    format!(
-        "  {}   {}   {:.2} s",
-        plural(work.products, "product"),
-        plural(work.gradients, "gradient"),
-        work.seconds
-    )
+    let counts = [(work.products, "product"), (work.gradients, "gradient"), (work.evaluations, "evaluation")];
+    let counts: Vec<String> =
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| plural(*n, what)).collect();
+    format!("  {}   {:.2} s", counts.join("   "), work.seconds)
 }

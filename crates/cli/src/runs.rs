@@ -7,7 +7,8 @@ use relief_plot::{Axis, EventWriter, Figure, Lines, Mark, Panel, Reference, Repo
 use serde_json::{Map, Value};
 
 use crate::exit::Failure;
-use crate::figures;
+use crate::pages;
+use crate::saved::Results;
 
 /// What a run recorded.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl Run {
     }
 
     /// The results saved beside the metrics that can be drawn, with their files' names.
-    fn results(&self) -> Result<Vec<(String, Vec<figures::Saved>)>, Failure> {
+    fn results(&self) -> Result<Vec<(String, Results)>, Failure> {
         let Ok(entries) = std::fs::read_dir(self.folder.join("results")) else { return Ok(vec![]) };
         let mut paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
         paths.retain(|path| path.extension().is_some_and(|e| e == "json"));
@@ -85,7 +86,7 @@ impl Run {
                 let json = std::fs::read_to_string(path)
                     .map_err(|e| Failure::Input(format!("`{}` cannot be read: {e}", path.display())))?;
                 let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
-                Ok((stem, figures::read(&json, &path.display().to_string())?))
+                Ok((stem, Results::of(&json, &path.display().to_string())?))
             })
             .collect()
     }
@@ -172,10 +173,9 @@ pub(crate) fn report(title: &str, runs: &[Run]) -> Result<Report, Failure> {
     let mut report = Report::new(title).with("Over training", "", &figure("", runs))?;
     for run in runs {
         for (name, results) in run.results()? {
-            let drawn = figures::eigenvalues("", &results);
-            let caption = drawn.caption.clone();
-            let bare = Figure { caption: String::new(), ..drawn };
-            report = report.with(&format!("{}: {name}", run.name), &caption, &bare)?;
+            for (heading, figure) in pages::figures(&results)? {
+                report = pages::with(report, &format!("{}, {name}: {heading}", run.name), figure)?;
+            }
         }
     }
     Ok(report)

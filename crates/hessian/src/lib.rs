@@ -28,6 +28,6 @@ pub use graph_objective::{Batch, GraphObjective};
 pub use lanczos::{
     Control, Lanczos, LanczosState, MissedCopies, Observer, Outcome, Progress, Silent, Wanted,
 };
-pub use objective::{Evaluation, Linearization, Objective, gradient, loss};
+pub use objective::{Evaluation, Linearization, Objective, gradient, loss, weight_decay_term};
 pub use operator::{Dense, SymmetricOperator};
 pub use parameters::{Parameters, matching};

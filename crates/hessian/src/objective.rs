@@ -83,11 +83,15 @@ pub fn loss(objective: &dyn Objective, at: &Parameters) -> Result<f64> {
     for batch in 0..objective.batches() {
         sum += objective.weight(batch) * objective.evaluate(at, batch)?.loss;
     }
-    let decay = objective.weight_decay();
-    if decay != 0.0 {
-        sum += 0.5 * decay * at.to_vec()?.iter().map(|x| x * x).sum::<f64>();
+    Ok(sum + weight_decay_term(objective, at)?)
+}
+
+/// The weight decay term of the loss, w/2 |theta|^2.
+pub fn weight_decay_term(objective: &dyn Objective, at: &Parameters) -> Result<f64> {
+    match objective.weight_decay() {
+        0.0 => Ok(0.0),
+        weight => Ok(0.5 * weight * at.to_vec()?.iter().map(|x| x * x).sum::<f64>()),
     }
-    Ok(sum)
 }
 
 /// The mean loss over all batches and its gradient as a flat vector, with the weight decay term: one pass over the data.

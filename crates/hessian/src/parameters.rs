@@ -153,7 +153,12 @@ impl Parameters {
         let mut x = self.to_vec()?;
         self.check_length(direction.len())?;
         x.iter_mut().zip(direction).for_each(|(x, d)| *x += step * d);
-        Ok(Self { names: self.names.clone(), tensors: self.unflatten(&x)?, len: self.len })
+        self.at(&x)
+    }
+
+    /// The point whose flat vector is `x`, with the same names, shapes and types.
+    pub fn at(&self, x: &[f64]) -> Result<Self> {
+        Ok(Self { names: self.names.clone(), tensors: self.unflatten(x)?, len: self.len })
     }
 
     /// The point with all numbers of another type.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Tensor};
 use relief_autodiff::{GraphBuilder, Value};
-use relief_hessian::{Batch, GraphObjective, Objective, Parameters, matching};
+use relief_hessian::{Batch, GraphObjective, Objective, Parameters, matching, weight_decay_term};
 
 use crate::architecture::{Architecture, ArchitectureError, BatchNormMode, Net, Role};
 use crate::data::{Dataset, Targets};
@@ -146,23 +146,42 @@ impl Task {
 
     /// Share of examples (or positions) whose largest output is the label; `None` for real targets.
     pub fn accuracy(&self, at: &Parameters) -> Result<Option<f64>, TaskError> {
+        Ok(self.measure(at)?.accuracy)
+    }
+
+    /// Loss, with its weight decay term, and accuracy: one forward pass over the data.
+    pub fn measure(&self, at: &Parameters) -> Result<Measured, TaskError> {
         let labels = match &self.targets {
-            Targets::Classes(labels) | Targets::Tokens(labels) => labels.flatten_all()?.to_vec1::<u32>()?,
-            _ => return Ok(None),
+            Targets::Classes(labels) | Targets::Tokens(labels) => {
+                Some(labels.flatten_all()?.to_vec1::<u32>()?)
+            }
+            _ => None,
         };
-        let mut labels = labels.into_iter();
+        let mut labels_left = labels.iter().flatten();
         let (mut right, mut all) = (0usize, 0usize);
+        let mut loss = weight_decay_term(&self.objective, at)?;
         for batch in 0..self.objective.batches() {
-            let Some(outputs) = self.objective.evaluate(at, batch)?.outputs else { return Ok(None) };
+            let evaluation = self.objective.evaluate(at, batch)?;
+            loss += self.objective.weight(batch) * evaluation.loss;
+            let (Some(outputs), Some(_)) = (evaluation.outputs, &labels) else { continue };
             let classes = outputs.dims().last().copied().unwrap_or(1);
             let outputs = outputs.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
-            for (row, label) in outputs.chunks_exact(classes).zip(&mut labels) {
-                right += usize::from(prediction(row) == label as usize);
+            for (row, label) in outputs.chunks_exact(classes).zip(&mut labels_left) {
+                right += usize::from(prediction(row) == *label as usize);
                 all += 1;
             }
         }
-        Ok(Some(right as f64 / all as f64))
+        Ok(Measured { loss, accuracy: (all > 0).then(|| right as f64 / all as f64) })
     }
+}
+
+/// What a forward pass over the data tells.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// The mean loss with its weight decay term.
+    pub loss: f64,
+    /// Share of right answers; none for real targets.
+    pub accuracy: Option<f64>,
 }
 
 /// The first largest output; with one output, whether it is positive.

@@ -10,10 +10,11 @@ use relief_hessian::{
 
 use super::vectors;
 use crate::arguments::{Format, RunArguments, TaskArguments};
-use crate::envelope::{Envelope, Work};
+use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
-use crate::{figures, interrupt, output, progress, report};
+use crate::saved::Results;
+use crate::{eigenvalue_figures, interrupt, output, progress, report};
 
 /// Extreme eigenvalues of the Hessian (or Gauss-Newton matrix), with residuals and bounds
 #[derive(Debug, Args)]
@@ -153,6 +154,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let work = Work {
         products: eigen.products,
         gradients: curvature.gradients(),
+        evaluations: 0,
         seconds: begun.elapsed().as_secs_f64(),
     };
     if let Some(path) = &arguments.save_vectors {
@@ -163,15 +165,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         "relief/eigenvalues/1",
         arguments.run.seed,
         &loaded,
-        &curvature,
-        arguments.operator.name(),
+        Point::curved(&curvature, arguments.operator.name()),
         (report::Pairs::new(eigen), work),
     );
     output::present(&arguments.run.print, &envelope, || report::human(&envelope))?;
     // Between the braces of a JSON document it would have no place.
     if arguments.plot && arguments.run.print.format == Format::Human {
         let json = serde_json::to_string(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
-        output::print(&format!("\n{}", figures::in_characters(&figures::read(&json, "the result")?)));
+        output::print(&format!(
+            "\n{}",
+            eigenvalue_figures::in_characters(&Results::of(&json, "the result")?.spectra)
+        ));
     }
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }

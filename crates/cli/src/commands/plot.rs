@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use relief_plot::Report;
 
+use crate::commands::surface::Show;
 use crate::exit::{Failure, Outcome};
 use crate::runs::{self, Run};
-use crate::{figures, output};
+use crate::saved::Results;
+use crate::{eigenvalue_figures, lines, output, pages, surfaces};
 
-/// Draw saved results or runs: eigenvalues of checkpoints, everything a run recorded
+/// Draw saved results or runs: eigenvalues, lines, surfaces, everything a run recorded
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relief eigenvalues notebooks-data/digits-sgd.safetensors -o sgd.json
@@ -31,6 +34,14 @@ pub(crate) struct Arguments {
     /// Write the runs' numbers and figures as event files for TensorBoard to this folder
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
     tensorboard: Option<PathBuf>,
+
+    /// What the colours of surfaces show
+    #[arg(long, value_enum, default_value = "loss", help_heading = "Output")]
+    show: Show,
+
+    /// Draw lit surfaces instead of maps
+    #[arg(long, help_heading = "Output")]
+    perspective: bool,
 
     /// The title above the figure
     #[arg(long, default_value = "", help_heading = "Output")]
@@ -61,15 +72,36 @@ fn results(arguments: &Arguments, files: &[&PathBuf]) -> Result<(), Failure> {
     if arguments.tensorboard.is_some() {
         return Err(Failure::Usage("--tensorboard is for runs: give folders with a metrics.jsonl".into()));
     }
-    let mut results = vec![];
+    let mut results = Results::default();
     for path in files {
         let json = std::fs::read_to_string(path)
             .map_err(|e| Failure::Input(format!("`{}` cannot be read: {e}", path.display())))?;
-        results.extend(figures::read(&json, &path.display().to_string())?);
+        results.read(&json, &path.display().to_string())?;
     }
+    if let Some(path) = arguments.output.as_ref().filter(|path| is_page(path)) {
+        let title = if arguments.title.is_empty() { "Results" } else { &arguments.title };
+        let mut report = Report::new(title);
+        for (heading, figure) in pages::figures(&results)? {
+            report = pages::with(report, heading, figure)?;
+        }
+        return Ok(report.save(path)?);
+    }
+    let Results { spectra, surfaces: maps, lines: curves } = results;
+    let kinds = [spectra.is_empty(), maps.is_empty(), curves.is_empty()];
+    if kinds.iter().filter(|empty| !**empty).count() > 1 {
+        return Err(Failure::Usage(
+            "results of several kinds do not go into one picture: draw them one after the other, or a page with -o FILE.html"
+                .into(),
+        ));
+    }
+    let title = &arguments.title;
     match &arguments.output {
-        Some(path) => figures::eigenvalues(&arguments.title, &results).save(path)?,
-        None => output::print(&figures::in_characters(&results)),
+        Some(path) if !spectra.is_empty() => eigenvalue_figures::figure(title, &spectra).save(path)?,
+        Some(path) if !curves.is_empty() => lines::figure(title, &curves).save(path)?,
+        Some(path) => surfaces::figure(title, &maps, arguments.show, arguments.perspective)?.save(path)?,
+        None if !spectra.is_empty() => output::print(&eigenvalue_figures::in_characters(&spectra)),
+        None if !curves.is_empty() => output::print(&lines::in_characters(&curves)),
+        None => output::print(&surfaces::in_characters(&maps, arguments.show)?),
     }
     Ok(())
 }

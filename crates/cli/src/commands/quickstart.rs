@@ -6,15 +6,19 @@ use std::time::Instant;
 use candle_core::DType;
 use clap::{Args, Parser};
 use relief_hessian::{Curvature, Lanczos, Objective, Outcome, Wanted};
+use relief_landscape::{RandomDirection, Scan};
 use relief_models::checkpoint::Checkpoint;
-use relief_plot::{Figure, Report};
+use relief_plot::Report;
 use serde::Serialize;
 
 use crate::arguments::{RunArguments, TaskArguments};
-use crate::envelope::{Envelope, Work};
+use crate::commands::surface::{self, Planned, Surface};
+use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::report::{self, Pairs};
-use crate::{figures, interrupt, load, output, progress};
+use crate::saved::Results;
+use crate::scans::{self, nodes};
+use crate::{interrupt, load, output, pages, progress};
 
 /// See it work: two networks trained on the digits, one with SGD and one with SAM, and how sharp their minima are
 #[derive(Debug, Args)]
@@ -51,11 +55,19 @@ struct Task {
     task: TaskArguments,
 }
 
+/// The JSON document.
 #[derive(Debug, Serialize)]
-struct Networks {
+struct Found {
     schema: &'static str,
     networks: Vec<Envelope<Pairs>>,
+    surfaces: Vec<Envelope<Surface>>,
 }
+
+/// What is found of one network.
+type One = (Envelope<Pairs>, Envelope<Surface>);
+
+/// Points along each direction of the quickstart's surfaces.
+const GRID: usize = 33;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
@@ -67,22 +79,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         ))
     })?;
     interrupt::install();
-    let mut networks = vec![];
+    let (mut networks, mut surfaces) = (vec![], vec![]);
     for (_, path, bytes) in CHECKPOINTS {
-        match one(arguments, path, bytes)? {
-            Some(envelope) => networks.push(envelope),
-            None => return Ok(exit::Outcome::Interrupted),
-        }
+        let Some((eigenvalues, surface)) = one(arguments, path, bytes)? else {
+            return Ok(exit::Outcome::Interrupted);
+        };
+        networks.push(eigenvalues);
+        surfaces.push(surface);
     }
     let converged =
         networks.iter().all(|n| n.result.pairs.iter().chain(&n.result.smallest).all(|p| p.converged));
-    let networks = Networks { schema: "relief/quickstart/1", networks };
-    let pictures = draw(&networks, folder)?;
-    output::present(&arguments.run.print, &networks, || human(&networks, &pictures))?;
+    let found = Found { schema: "relief/quickstart/1", networks, surfaces };
+    let pictures = draw(&found, folder)?;
+    output::present(&arguments.run.print, &found, || human(&found, &pictures))?;
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 
-fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<Envelope<Pairs>>, Failure> {
+/// The eigenvalues and the surface of a checkpoint; none after Ctrl-C.
+fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<One>, Failure> {
     let begun = Instant::now();
     let mut bar = progress::Bar::new(path);
     let checkpoint = Checkpoint::from_bytes(path, bytes)?;
@@ -91,50 +105,57 @@ fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<Envelop
     let objective = &loaded.task.objective;
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
     let wanted = Wanted::Both { largest: 5, smallest: 1 };
-    let solver = Lanczos { wanted, seed: arguments.run.seed, ..Lanczos::default() };
+    let seed = arguments.run.seed;
+    let solver = Lanczos { wanted, seed, ..Lanczos::default() };
     let eigen = match solver.run(&curvature.hessian(), None, &mut bar)? {
         Outcome::Done(eigen) => eigen,
         Outcome::Interrupted(_) => return Ok(None),
     };
+    drop(bar);
     let (products, gradients) = (eigen.products, curvature.gradients());
-    let work = Work { products, gradients, seconds: begun.elapsed().as_secs_f64() };
-    let seed = arguments.run.seed;
-    Ok(Some(Envelope::new(
-        "relief/eigenvalues/1",
-        seed,
-        &loaded,
-        &curvature,
-        "hessian",
-        (Pairs::new(eigen), work),
-    )))
+    let work = Work { products, gradients, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
+    let point = Point::curved(&curvature, "hessian");
+    let eigenvalues = Envelope::new("relief/eigenvalues/1", seed, &loaded, point, (Pairs::new(eigen), work));
+
+    let begun = Instant::now();
+    let axes = [nodes([-1.0, 1.0], GRID), nodes([-1.0, 1.0], GRID)];
+    let chosen = RandomDirection { seed, ..RandomDirection::default() };
+    let planned = Planned::random(&loaded, chosen, axes, false)?;
+    let found = scans::measure(&planned.slice, &loaded.task, Scan::default(), path)?;
+    if !found.covers(&planned.slice) {
+        return Ok(None);
+    }
+    Ok(Some((eigenvalues, surface::envelope(seed, &loaded, planned.found(&found), begun)?)))
 }
 
 /// Writes the report and its pictures; returns the files.
-fn draw(networks: &Networks, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let json = serde_json::to_string(networks).map_err(|e| Failure::Numbers(e.to_string()))?;
-    let figure = figures::eigenvalues("", &figures::read(&json, "the result")?);
-    let report = folder.join("report.html");
-    let picture = folder.join("eigenvalues.png");
-    figure.save(&picture)?;
-    Report::new("Two minima of one network")
-        .introduced(
-            "The same start and the same data (handwritten digits); one network was trained with SGD, the other with \
-             sharpness-aware minimization.",
-        )
-        .with("How curved is the loss where each of them stopped?", &figure.caption, &Figure { caption: String::new(), ..figure.clone() })?
-        .save(&report)?;
-    Ok(vec![report, picture])
+fn draw(found: &Found, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let json = serde_json::to_string(found).map_err(|e| Failure::Numbers(e.to_string()))?;
+    let mut files = vec![folder.join("report.html")];
+    let mut report = Report::new("Two minima of one network").introduced(
+        "The same start and the same data (handwritten digits); one network was trained with SGD, the other with \
+         sharpness-aware minimization.",
+    );
+    let names = ["surfaces.png", "perspective.png", "eigenvalues.png"];
+    for (name, (heading, figure)) in names.iter().zip(pages::figures(&Results::of(&json, "the result")?)?) {
+        let file = folder.join(name);
+        figure.save(&file)?;
+        files.push(file);
+        report = pages::with(report, heading, figure)?;
+    }
+    report.save(&files[0])?;
+    Ok(files)
 }
 
-fn human(networks: &Networks, pictures: &[PathBuf]) -> String {
+fn human(found: &Found, pictures: &[PathBuf]) -> String {
     let mut out = vec![
         "Two networks with the same start and the same data (1,437 images of handwritten digits, built in); one was trained\nwith SGD, the other with sharpness-aware minimization. How curved is the loss where each of them stopped?".to_string(),
     ];
-    for ((name, ..), network) in CHECKPOINTS.iter().zip(&networks.networks) {
+    for ((name, ..), network) in CHECKPOINTS.iter().zip(&found.networks) {
         out.extend([String::new(), format!("{name}: {}", report::head(network)), String::new()]);
         out.extend([report::pairs(&network.result), report::work(network)]);
     }
-    if let [sgd, sam] = networks.networks.as_slice()
+    if let [sgd, sam] = found.networks.as_slice()
         && let (Some(a), Some(b)) = (sgd.result.pairs.first(), sam.result.pairs.first())
     {
         out.push(format!(
@@ -147,6 +168,7 @@ fn human(networks: &Networks, pictures: &[PathBuf]) -> String {
     out.push(
         "\nEvery eigenvalue lies within its error bound of the number printed. Next:
   relief eigenvalues notebooks-data/digits-sgd.safetensors -k 3 --which both --format json
+  relief surface notebooks-data/digits-sgd.safetensors --perspective -o surface.png
   relief inspect notebooks-data/digits-sgd.safetensors
   relief check notebooks-data/digits-sgd.safetensors
   relief models                         the architectures that your own checkpoint may have

@@ -1,0 +1,31 @@
+//! Pages that gather figures of several kinds.
+
+use relief_plot::{Figure, Report};
+
+use crate::commands::surface::Show;
+use crate::exit::Failure;
+use crate::saved::Results;
+use crate::{eigenvalue_figures, lines, surfaces};
+
+/// A page under construction with one more figure, whose caption stands below it in the page's own letters.
+pub(crate) fn with(report: Report, heading: &str, figure: Figure) -> Result<Report, Failure> {
+    let caption = figure.caption.clone();
+    Ok(report.with(heading, &caption, &Figure { caption: String::new(), ..figure })?)
+}
+
+/// A figure for each kind of result that there is, with a heading.
+pub(crate) fn figures(results: &Results) -> Result<Vec<(&'static str, Figure)>, Failure> {
+    let mut figures = vec![];
+    if !results.surfaces.is_empty() {
+        let drawn = |perspective| surfaces::figure("", &results.surfaces, Show::Loss, perspective);
+        figures.push(("The loss on a plane", drawn(false)?));
+        figures.push(("The same as a surface, to be turned", drawn(true)?));
+    }
+    if !results.lines.is_empty() {
+        figures.push(("The loss along a line", lines::figure("", &results.lines)));
+    }
+    if !results.spectra.is_empty() {
+        figures.push(("Eigenvalues", eigenvalue_figures::figure("", &results.spectra)));
+    }
+    Ok(figures)
+}

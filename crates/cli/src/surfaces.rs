@@ -1,0 +1,108 @@
+//! Saved surfaces as figures.
+
+use std::path::Path;
+
+use relief_plot::terminal;
+use relief_plot::{
+    Axis, Field, Figure, Grid, Levels, Overlay, Panel, PointKind, Scale, Shading, Surface as Lit,
+};
+use serde::Deserialize;
+
+use crate::commands::surface::Show;
+use crate::exit::Failure;
+use crate::output;
+use crate::saved::{Saved, provenance};
+
+/// A surface as any version wrote it: what a figure needs, and no more.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Surface {
+    plane: Plane,
+    axes: [Vec<f64>; 2],
+    loss: Vec<Vec<Option<f64>>>,
+    accuracy: Option<Vec<Vec<Option<f64>>>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Plane {
+    unit: String,
+    cosine: f64,
+}
+
+/// Bands of a map.
+const BANDS: usize = 18;
+
+/// Refuses a name that says neither picture nor data, before any work.
+pub(crate) fn check_extension(path: &Path) -> Result<(), Failure> {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("svg" | "png" | "html" | "json") => Ok(()),
+        _ => Err(Failure::Usage(format!(
+            "`{}` ends in none of .png, .svg, .html and .json: give the file one of them",
+            path.display()
+        ))),
+    }
+}
+
+impl Surface {
+    fn grid(&self, show: Show) -> Result<Grid, Failure> {
+        let [x, y] = self.axes.clone();
+        let rows = match show {
+            Show::Loss => Some(&self.loss),
+            Show::Accuracy => self.accuracy.as_ref(),
+        };
+        let rows = rows.ok_or_else(|| Failure::Usage("the surface has no accuracy: show the loss".into()))?;
+        let factor = if show == Show::Accuracy { 100.0 } else { 1.0 };
+        let values = rows.iter().flatten().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect();
+        Ok(Grid::new(x, y, values)?)
+    }
+}
+
+fn value_label(show: Show) -> &'static str {
+    match show {
+        Show::Loss => "loss",
+        Show::Accuracy => "accuracy (%)",
+    }
+}
+
+/// Surfaces side by side with the same levels; as lit surfaces where asked.
+pub(crate) fn figure(
+    title: &str,
+    surfaces: &[Saved<Surface>],
+    show: Show,
+    perspective: bool,
+) -> Result<Figure, Failure> {
+    let grids = surfaces.iter().map(|s| s.result.grid(show)).collect::<Result<Vec<_>, _>>()?;
+    let scale = (show == Show::Accuracy).then_some(Scale::Linear);
+    let levels = Levels::chosen(&grids.iter().collect::<Vec<_>>(), BANDS, None, scale)?;
+    let panels = surfaces.iter().zip(grids).map(|(saved, grid)| {
+        let name = saved.name();
+        let axis = |nth: usize| format!("direction {nth} ({})", saved.result.plane.unit);
+        if perspective {
+            let labels = [axis(1), axis(2), value_label(show).to_string()];
+            return Panel::Surface(Lit { levels: Some(levels.clone()), ..Lit::new(name, labels, grid) });
+        }
+        let field = Field::new(name, Axis::linear(axis(1)), Axis::linear(axis(2)), value_label(show), grid);
+        let field = Field { scale, levels: Some(levels.clone()), shading: Shading::Bands, ..field };
+        Panel::Field(field.with(Overlay::Point {
+            kind: PointKind::Centre,
+            at: [0.0, 0.0],
+            label: String::new(),
+        }))
+    });
+    let mut lines = provenance(surfaces);
+    let cosines: Vec<String> = surfaces.iter().map(|s| format!("{:.3}", s.result.plane.cosine)).collect();
+    lines.push(format!("Cosine between the directions: {}.", cosines.join(", ")));
+    Ok(Figure::new(title, panels.collect()).captioned(lines.join(" ")))
+}
+
+/// Surfaces in characters, one below the other.
+pub(crate) fn in_characters(surfaces: &[Saved<Surface>], show: Show) -> Result<String, Failure> {
+    let mut out = vec![];
+    for saved in surfaces {
+        let grid = saved.result.grid(show)?;
+        let log = show == Show::Loss
+            && grid.finite_range().is_some_and(|(low, high)| low > 0.0 && high > 20.0 * low);
+        let picture = terminal::surface(&grid, log, &output::characters(24));
+        out.push(format!("{}: {}\n{}", saved.name(), value_label(show), picture.trim_end()));
+    }
+    Ok(out.join("\n\n"))
+}

@@ -1,0 +1,134 @@
+//! Lines and surfaces from the command line.
+
+use super::*;
+
+const SGD: &str = "notebooks-data/digits-sgd.safetensors";
+const SAM: &str = "notebooks-data/digits-sam.safetensors";
+
+/// A list of numbers, or the entries of a table row by row.
+fn numbers(rows: &Json) -> Vec<f64> {
+    match rows {
+        Json::Array(rows) => rows.iter().flat_map(numbers).collect(),
+        number => vec![number.as_f64().unwrap()],
+    }
+}
+
+fn bits(v: f64) -> u64 {
+    v.to_bits()
+}
+
+#[test]
+fn a_surface_goes_through_its_checkpoint_and_depends_on_nothing_else() {
+    let surface = ["surface", SGD, "--grid", "5", "--range", "-1:0.5", "--range-y", "-0.2:0.6"];
+    let one = json(&[&surface[..], &["--threads", "1"]].concat(), 0);
+    let two = json(&[&surface[..], &["--threads", "2"]].concat(), 0);
+    assert_eq!(one["result"], two["result"], "the digits do not depend on the threads");
+    let (x, y) = (numbers(&one["result"]["axes"][0]), numbers(&one["result"]["axes"][1]));
+    assert_eq!((x[0], x[4], y[0], y[4]), (-1.0, 0.5, -0.2, 0.6));
+    assert_eq!(one["work"]["evaluations"], 26);
+    let odd = json(&["surface", SGD, "--grid", "3", "--seed", "7"], 0);
+    let (loss, accuracy) = (numbers(&odd["result"]["loss"]), numbers(&odd["result"]["accuracy"]));
+    assert_eq!(
+        bits(loss[4]),
+        bits(odd["loss"].as_f64().unwrap()),
+        "the centre is the checkpoint, to the last bit"
+    );
+    assert_eq!(bits(accuracy[4]), bits(odd["accuracy"].as_f64().unwrap()));
+    assert!(loss.iter().enumerate().all(|(i, l)| i == 4 || *l > 10.0 * loss[4]), "a minimum: {loss:?}");
+    let other = json(&["surface", SGD, "--grid", "3", "--seed", "8"], 0);
+    assert_ne!(numbers(&other["result"]["loss"]), loss, "another seed, another plane");
+    let right = json(&["surface", SGD, "--grid", "3", "--orthogonal"], 0);
+    assert!(right["result"]["plane"]["cosine"].as_f64().unwrap().abs() < 1e-12);
+}
+
+#[test]
+fn surfaces_become_pictures_at_once_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    for (name, start) in [("a.png", &b"\x89PNG"[..]), ("a.svg", b"<svg"), ("a.html", b"<!DOCTYPE")] {
+        relief(&["surface", SGD, "--grid", "9", "-o", &path(name)]).assert().success();
+        assert!(std::fs::read(path(name)).unwrap().starts_with(start), "{name}");
+    }
+    for (checkpoint, name) in [(SGD, "sgd.json"), (SAM, "sam.json")] {
+        relief(&["surface", checkpoint, "--grid", "9", "-o", &path(name)]).assert().success();
+    }
+    for more in [&[][..], &["--perspective"], &["--show", "accuracy"]] {
+        let [sgd, sam, both] = ["sgd.json", "sam.json", "both.svg"].map(path);
+        let arguments = [&["plot", &sgd, &sam, "-o", &both], more].concat();
+        relief(&arguments).assert().success();
+        let text = std::fs::read_to_string(path("both.svg")).unwrap();
+        assert!(["digits-sgd", "digits-sam", "filter-norm units"].iter().all(|word| text.contains(word)));
+    }
+    let text = String::from_utf8(relief(&["surface", SGD, "--grid", "9", "--plot"]).output().unwrap().stdout)
+        .unwrap();
+    assert!(text.contains("lowest loss") && text.contains("digits-sgd: loss"), "{text}");
+}
+
+#[test]
+fn a_line_between_checkpoints_has_both_losses_and_a_barrier() {
+    let run = json(&["line", SGD, "--to", SAM, "--dtype", "f64"], 0);
+    let (t, loss) = (numbers(&run["result"]["t"]), numbers(&run["result"]["loss"]));
+    let at =
+        |end: f64| loss[t.iter().position(|t| bits(*t) == bits(end)).expect("both ends are on the line")];
+    let truth = |checkpoint: &str| {
+        json(&["surface", checkpoint, "--grid", "2", "--dtype", "f64"], 0)["loss"].as_f64().unwrap()
+    };
+    assert_eq!(bits(at(0.0)), bits(truth(SGD)));
+    assert!((at(1.0) / truth(SAM) - 1.0).abs() < 1e-9);
+    let barrier = &run["result"]["barrier"];
+    // The two started from the same weights and share a basin.
+    assert_eq!(barrier["above_line"], 0.0);
+    let mean = f64::midpoint(at(0.0), at(1.0));
+    assert!((barrier["above_mean"].as_f64().unwrap() - (at(0.0) - mean)).abs() < 1e-15);
+    let free = json(&["line", SGD, "--points", "3", "--range", "0.2:0.4", "--to", SAM], 0);
+    assert!(free["result"]["barrier"].is_null(), "no barrier without its ends");
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("line.svg");
+    relief(&["line", SGD, "--to", SAM, "-o", picture.to_str().unwrap()]).assert().success();
+    let text = std::fs::read_to_string(picture).unwrap();
+    assert!(["loss", "accuracy (%)", "digits-sam"].iter().all(|word| text.contains(word)));
+}
+
+#[test]
+fn what_cannot_be_scanned_is_refused() {
+    refuses(&["surface", SGD, "--grid", "1"], 2, &["--grid", "2 points"]);
+    refuses(&["surface", SGD, "--range", "1:-1"], 2, &["1:-1", "range"]);
+    refuses(&["surface", SGD, "--range", "0:nan"], 2, &["range"]);
+    refuses(&["surface", SGD, "-o", "surface.jpg"], 2, &["surface.jpg", ".png"]);
+    refuses(&["line", SGD, "--to", SGD], 3, &["same parameters"]);
+    refuses(&["line", SGD, "--to", &fixture("fashion-cnn-bn.safetensors")], 3, &["fashion-cnn-bn"]);
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("foreign.state");
+    std::fs::write(&state, "something else\n").unwrap();
+    refuses(&["surface", SGD, "--resume", state.to_str().unwrap()], 3, &["not the state of this scan"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_surface_resumes_to_the_same_digits() {
+    use std::process::{Command as Process, Stdio};
+
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("scan.state").display().to_string();
+    let surface = ["surface", SGD, "--grid", "101", "--threads", "1", "--format", "json"];
+    let interrupted = [400, 200, 800, 100, 1600].into_iter().any(|delay| {
+        let child = Process::new(assert_cmd::cargo::cargo_bin("relief"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(surface)
+            .args(["--state", &state])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(delay));
+        Process::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        output.status.code() == Some(130) && errors.contains("--resume")
+    });
+    assert!(interrupted, "no scan was interrupted");
+    let whole = json(&surface[..6], 0);
+    let resumed = json(&[&surface[..6], &["--resume", &state]].concat(), 0);
+    assert_eq!(whole["result"], resumed["result"]);
+    refuses(&["surface", SGD, "--grid", "99", "--resume", &state], 3, &["not the state of this scan"]);
+}
