@@ -25,6 +25,19 @@ fn text_never_meets_text_nor_leaves_the_figure() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// The check above can fail: where there is no room for what is asked, and where the font lacks a sign.
+#[test]
+fn a_figure_with_too_little_room_says_so() {
+    let (_, figure) = hostile::all().into_iter().find(|(name, _)| *name == "hostile-long-labels").unwrap();
+    let tiny = Figure { panel_size: Some([60.0, 40.0]), ..figure };
+    let found = tiny.collisions().unwrap();
+    assert!(found.iter().any(|c| c.contains("cover each other")), "{found:?}");
+    assert!(found.iter().any(|c| c.contains("leaves the figure")), "{found:?}");
+    let mut foreign = figures::all().remove(0).1;
+    foreign.title = "损失".into();
+    assert!(foreign.collisions().unwrap().iter().any(|c| c.contains("lacks")));
+}
+
 #[test]
 fn files_are_small_and_the_same_from_run_to_run() {
     for (name, figure) in gallery() {
