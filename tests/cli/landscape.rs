@@ -89,6 +89,34 @@ fn a_line_between_checkpoints_has_both_losses_and_a_barrier() {
     assert!(["loss", "accuracy (%)", "digits-sam"].iter().all(|word| text.contains(word)));
 }
 
+/// Near the centre, the loss on the plane of two eigenvectors is what their eigenvalues say.
+#[test]
+fn a_plane_of_eigenvectors_has_their_curvature() {
+    let near = ["surface", SGD, "--plane", "eigen", "--dtype", "f64", "--grid", "3", "--range", "-0.01:0.01"];
+    let run = json(&near, 0);
+    let pairs = run["result"]["plane"]["model"]["pairs"].as_array().unwrap();
+    let own = json(&["eigenvalues", SGD, "-k", "2", "--dtype", "f64"], 0);
+    let loss = numbers(&run["result"]["loss"]);
+    let model = &run["result"]["plane"]["model"];
+    for (nth, (low, high)) in [(3, 5), (1, 7)].into_iter().enumerate() {
+        let value = pairs[nth]["value"].as_f64().unwrap();
+        let truth = own["result"]["pairs"][nth]["value"].as_f64().unwrap();
+        assert!((value / truth - 1.0).abs() < 1e-9, "{value} {truth}");
+        // Central differences: their errors are of fourth and of third order in the step of 0.01.
+        let curvature = (loss[low] + loss[high] - 2.0 * loss[4]) / 1e-4;
+        assert!((curvature / value - 1.0).abs() < 1e-2, "{curvature} {value}");
+        let slope = model["gradient"][nth].as_f64().unwrap();
+        assert!(((loss[high] - loss[low]) / 0.02 - slope).abs() < 1e-3 * value, "{slope}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("eigen.svg");
+    relief(&["surface", SGD, "--plane", "eigen", "--grid", "9", "-o", picture.to_str().unwrap()])
+        .assert()
+        .success();
+    let text = std::fs::read_to_string(picture).unwrap();
+    assert!(["λ₁ = 0.357", "L2 distance", "Dashed"].iter().all(|word| text.contains(word)));
+}
+
 #[test]
 fn what_cannot_be_scanned_is_refused() {
     refuses(&["surface", SGD, "--grid", "1"], 2, &["--grid", "2 points"]);

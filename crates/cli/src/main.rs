@@ -12,6 +12,7 @@ mod load;
 mod numbers;
 mod output;
 mod pages;
+mod planes;
 mod progress;
 mod report;
 mod runs;

@@ -20,6 +20,11 @@ pub(crate) fn small(x: f64) -> String {
     if x == 0.0 { "0".into() } else { format!("{x:.1e}") }
 }
 
+/// A positive number rounded to two significant digits.
+pub(crate) fn two_digits(x: f64) -> f64 {
+    format!("{x:.1e}").parse().unwrap_or(x)
+}
+
 /// Seven significant digits, for a loss or a norm.
 pub(crate) fn plain(x: f64) -> String {
     with_bound(x, x.abs() * 1e-6)

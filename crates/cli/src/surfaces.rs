@@ -4,7 +4,7 @@ use std::path::Path;
 
 use relief_plot::terminal;
 use relief_plot::{
-    Axis, Field, Figure, Grid, Levels, Overlay, Panel, PointKind, Scale, Shading, Surface as Lit,
+    Axis, Field, Figure, Grid, Levels, Overlay, Panel, PointKind, Quadratic, Scale, Surface as Lit,
 };
 use serde::Deserialize;
 
@@ -26,6 +26,42 @@ pub(crate) struct Surface {
 struct Plane {
     unit: String,
     cosine: f64,
+    model: Option<Model>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Model {
+    loss: f64,
+    gradient: [f64; 2],
+    pairs: [Pair; 2],
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Pair {
+    value: f64,
+}
+
+impl Plane {
+    /// An axis' label: which direction, in which unit.
+    fn axis(&self, nth: usize) -> String {
+        match &self.model {
+            Some(model) => {
+                let value = model.pairs[nth].value;
+                let sign = ['₁', '₂'][nth];
+                format!("v{sign} ({}), λ{sign} = {value:.3}", self.unit)
+            }
+            None => format!("direction {} ({})", nth + 1, self.unit),
+        }
+    }
+
+    /// The loss to second order around the centre.
+    fn quadratic(&self) -> Option<Quadratic> {
+        self.model.as_ref().map(|model| {
+            let [first, second] = [0, 1].map(|i| model.pairs[i].value);
+            let hessian = [first, 0.0, second];
+            Quadratic { centre: [0.0, 0.0], value: model.loss, gradient: model.gradient, hessian }
+        })
+    }
 }
 
 /// Bands of a map.
@@ -75,13 +111,21 @@ pub(crate) fn figure(
     let levels = Levels::chosen(&grids.iter().collect::<Vec<_>>(), BANDS, None, scale)?;
     let panels = surfaces.iter().zip(grids).map(|(saved, grid)| {
         let name = saved.name();
-        let axis = |nth: usize| format!("direction {nth} ({})", saved.result.plane.unit);
+        let plane = &saved.result.plane;
         if perspective {
-            let labels = [axis(1), axis(2), value_label(show).to_string()];
+            let labels = [plane.axis(0), plane.axis(1), value_label(show).to_string()];
             return Panel::Surface(Lit { levels: Some(levels.clone()), ..Lit::new(name, labels, grid) });
         }
-        let field = Field::new(name, Axis::linear(axis(1)), Axis::linear(axis(2)), value_label(show), grid);
-        let field = Field { scale, levels: Some(levels.clone()), shading: Shading::Bands, ..field };
+        let [x, y] = [0, 1].map(|nth| Axis::linear(plane.axis(nth)));
+        let field = Field::new(name, x, y, value_label(show), grid);
+        let field = Field {
+            scale,
+            levels: Some(levels.clone()),
+            // Both axes are distances along unit vectors.
+            equal_aspect: plane.model.is_some(),
+            model: plane.quadratic().filter(|_| show == Show::Loss),
+            ..field
+        };
         Panel::Field(field.with(Overlay::Point {
             kind: PointKind::Centre,
             at: [0.0, 0.0],
@@ -89,8 +133,15 @@ pub(crate) fn figure(
         }))
     });
     let mut lines = provenance(surfaces);
-    let cosines: Vec<String> = surfaces.iter().map(|s| format!("{:.3}", s.result.plane.cosine)).collect();
-    lines.push(format!("Cosine between the directions: {}.", cosines.join(", ")));
+    let random: Vec<&Plane> =
+        surfaces.iter().map(|s| &s.result.plane).filter(|p| p.model.is_none()).collect();
+    if !random.is_empty() {
+        let cosines: Vec<String> = random.iter().map(|plane| format!("{:.3}", plane.cosine)).collect();
+        lines.push(format!("Cosine between the directions: {}.", cosines.join(", ")));
+    }
+    if random.len() < surfaces.len() && show == Show::Loss && !perspective {
+        lines.push("Dashed: the quadratic model at the same levels.".to_string());
+    }
     Ok(Figure::new(title, panels.collect()).captioned(lines.join(" ")))
 }
 

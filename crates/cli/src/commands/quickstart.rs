@@ -12,9 +12,10 @@ use relief_plot::Report;
 use serde::Serialize;
 
 use crate::arguments::{RunArguments, TaskArguments};
-use crate::commands::surface::{self, Planned, Surface};
+use crate::commands::surface;
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
+use crate::planes::{Planned, Surface};
 use crate::report::{self, Pairs};
 use crate::saved::Results;
 use crate::scans::{self, nodes};
@@ -125,7 +126,7 @@ fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<One>, F
     if !found.covers(&planned.slice) {
         return Ok(None);
     }
-    Ok(Some((eigenvalues, surface::envelope(seed, &loaded, planned.found(&found), begun)?)))
+    Ok(Some((eigenvalues, surface::envelope(seed, &loaded, planned, &found, begun)?)))
 }
 
 /// Writes the report and its pictures; returns the files.

@@ -4,22 +4,23 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use relief_hessian::Objective;
-use relief_landscape::{RandomDirection, Scan, Slice, cosine, orthogonalised};
-use serde::Serialize;
+use relief_landscape::Scan;
 
 use crate::arguments::{Format, RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
+use crate::planes::{Planned, Surface};
 use crate::saved::Results;
 use crate::scans::{self, DirectionArguments, ScanArguments, nodes};
 use crate::{interrupt, numbers, output, report, surfaces};
 
-/// Draw the loss on a random plane around a checkpoint
+/// Draw the loss on a plane around a checkpoint: a random one, or that of the top eigenvectors
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relief surface notebooks-data/digits-sgd.safetensors -o surface.png
   relief surface notebooks-data/digits-sgd.safetensors --perspective -o surface.svg
+  relief surface notebooks-data/digits-sgd.safetensors --plane eigen -o eigen.png
   relief surface net.pth --model resnet20 --data cifar/ --limit 1000 --grid 51 -o surface.html
   relief surface notebooks-data/digits-sgd.safetensors --grid 17 --plot
   relief surface notebooks-data/digits-sgd.safetensors -o sgd.json
@@ -33,13 +34,18 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 33, help_heading = "Grid")]
     grid: usize,
 
-    /// From where to where, in units of the directions
-    #[arg(long, value_name = "A:B", default_value = "-1:1", value_parser = scans::range, allow_hyphen_values = true, help_heading = "Grid")]
-    range: [f64; 2],
+    /// From where to where, in units of the directions [default: -1:1; along eigenvectors, where the quadratic model has
+    /// risen by 0.1, or by the loss]
+    #[arg(long, value_name = "A:B", value_parser = scans::range, allow_hyphen_values = true, help_heading = "Grid")]
+    range: Option<[f64; 2]>,
 
     /// The second direction's range, where it is another one
     #[arg(long, value_name = "A:B", value_parser = scans::range, allow_hyphen_values = true, help_heading = "Grid")]
     range_y: Option<[f64; 2]>,
+
+    /// The plane of two random directions, or of the two top eigenvectors of the Hessian, with the quadratic model dashed
+    #[arg(long, value_enum, default_value = "random", help_heading = "Directions")]
+    plane: PlaneArgument,
 
     #[command(flatten)]
     directions: DirectionArguments,
@@ -74,29 +80,11 @@ pub(crate) enum Show {
     Accuracy,
 }
 
-/// The `result` of `relief surface`.
-#[derive(Debug, Serialize)]
-pub(crate) struct Surface {
-    pub(crate) plane: Plane,
-    /// The coordinates along each direction.
-    pub(crate) axes: [Vec<f64>; 2],
-    /// Rows of one second coordinate each; null where the loss is not finite.
-    pub(crate) loss: Vec<Vec<f64>>,
-    /// As `loss`; absent where outputs are no classes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) accuracy: Option<Vec<Vec<f64>>>,
-}
-
-/// How the plane was made.
-#[derive(Debug, Serialize)]
-pub(crate) struct Plane {
-    pub(crate) kind: &'static str,
-    /// What a coordinate of 1 is.
-    pub(crate) unit: &'static str,
-    pub(crate) directions: relief_landscape::RandomDirection,
-    pub(crate) orthogonal: bool,
-    /// Cosine of the angle between the two directions.
-    pub(crate) cosine: f64,
+/// Which plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlaneArgument {
+    Random,
+    Eigen,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
@@ -115,15 +103,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
             "--show accuracy needs classes, which these targets are not: leave it out".into(),
         ));
     }
-    let chosen = arguments.directions.direction(arguments.run.seed, 0);
-    let ranges = [arguments.range, arguments.range_y.unwrap_or(arguments.range)];
-    let axes = ranges.map(|range| nodes(range, arguments.grid));
-    let context = scans::context(&loaded, &format!("{chosen:?} {} {axes:?}", arguments.orthogonal));
-    let planned = Planned::random(&loaded, chosen, axes, arguments.orthogonal)?;
+    let Some(planned) = arguments.plan(&loaded)? else {
+        eprintln!("interrupted before the first point: there is nothing to resume");
+        return Ok(exit::Outcome::Interrupted);
+    };
+    let context = scans::context(&loaded, &planned.context());
     let Some(found) = scans::run(&planned.slice, &loaded.task, &arguments.scan, &context, "surface")? else {
         return Ok(exit::Outcome::Interrupted);
     };
-    let envelope = envelope(arguments.run.seed, &loaded, planned.found(&found), begun)?;
+    let envelope = envelope(arguments.run.seed, &loaded, planned, &found, begun)?;
     let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
     let saved = Results::of(&json, "the result")?.surfaces;
     if let Some(path) = &arguments.run.print.output {
@@ -142,59 +130,41 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
             }
         }
     }
-    Ok(exit::Outcome::Done)
+    let converged = envelope.result.plane.converged();
+    Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
+}
+
+impl Arguments {
+    fn plan(&self, loaded: &Loaded) -> Result<Option<Planned>, Failure> {
+        match self.plane {
+            PlaneArgument::Random => {
+                let first = self.range.unwrap_or([-1.0, 1.0]);
+                let axes = [first, self.range_y.unwrap_or(first)].map(|range| nodes(range, self.grid));
+                let chosen = self.directions.direction(self.run.seed, 0);
+                Planned::random(loaded, chosen, axes, self.orthogonal).map(Some)
+            }
+            PlaneArgument::Eigen => {
+                let ranges = self.range.map(|first| [first, self.range_y.unwrap_or(first)]);
+                Planned::eigen(loaded, &self.run, self.grid, ranges)
+            }
+        }
+    }
 }
 
 /// A measured surface with where it comes from.
 pub(crate) fn envelope(
     seed: u64,
     loaded: &Loaded,
-    surface: Surface,
+    planned: Planned,
+    found: &Scan,
     begun: Instant,
 ) -> Result<Envelope<Surface>, Failure> {
     let loss = loaded.task.measure(loaded.task.objective.parameters())?.loss;
-    let evaluations = surface.axes[0].len() * surface.axes[1].len() + 1;
-    let work = Work { products: 0, gradients: 0, evaluations, seconds: begun.elapsed().as_secs_f64() };
-    Ok(Envelope::new("relief/surface/1", seed, loaded, Point::with_loss(loss), (surface, work)))
-}
-
-/// A plane before it is measured.
-pub(crate) struct Planned {
-    pub(crate) slice: Slice,
-    plane: Plane,
-    axes: [Vec<f64>; 2],
-    classes: bool,
-}
-
-impl Planned {
-    /// The plane of the first two random directions of a family.
-    pub(crate) fn random(
-        loaded: &Loaded,
-        chosen: RandomDirection,
-        axes: [Vec<f64>; 2],
-        orthogonal: bool,
-    ) -> Result<Self, Failure> {
-        let at = loaded.task.objective.parameters();
-        let first = chosen.draw(at)?;
-        let mut second = RandomDirection { nth: chosen.nth + 1, ..chosen }.draw(at)?;
-        if orthogonal {
-            second = orthogonalised(&second, &first);
-        }
-        let unit = scans::unit(chosen.normalisation);
-        let plane =
-            Plane { kind: "random", unit, directions: chosen, orthogonal, cosine: cosine(&first, &second) };
-        let slice = Slice::new(at, vec![first, second], axes.to_vec())?;
-        Ok(Self { slice, plane, axes, classes: loaded.accuracy.is_some() })
-    }
-
-    /// The result, once it is measured.
-    pub(crate) fn found(self, scan: &Scan) -> Surface {
-        let columns = self.axes[0].len();
-        let rows = |which: usize| -> Vec<Vec<f64>> {
-            scan.measure(which).chunks(columns).map(<[f64]>::to_vec).collect()
-        };
-        Surface { loss: rows(0), accuracy: self.classes.then(|| rows(1)), plane: self.plane, axes: self.axes }
-    }
+    let (products, gradients) = planned.work;
+    let evaluations = found.values.len() + 1;
+    let work = Work { products, gradients, evaluations, seconds: begun.elapsed().as_secs_f64() };
+    let result = (planned.found(found), work);
+    Ok(Envelope::new("relief/surface/1", seed, loaded, Point::with_loss(loss), result))
 }
 
 fn human(envelope: &Envelope<Surface>) -> String {
@@ -214,13 +184,20 @@ fn human(envelope: &Envelope<Surface>) -> String {
         report::head(envelope),
         String::new(),
         format!(
-            "  {} x {} points on a {} plane, in {}",
+            "  {} x {} points on the {} plane, in {}",
             axes[0].len(),
             axes[1].len(),
             plane.kind,
             plane.unit
         ),
-        format!("  cosine between the directions {:.4}", plane.cosine),
+        match &plane.model {
+            Some(model) => {
+                let values: Vec<String> =
+                    model.pairs.iter().map(|p| numbers::with_bound(p.value, p.error_bound)).collect();
+                format!("  eigenvalues {}", values.join(" and "))
+            }
+            None => format!("  cosine between the directions {:.4}", plane.cosine),
+        },
         format!("  lowest loss {}", place(all().min_by(|a, b| a.0.total_cmp(&b.0)))),
         format!("  highest loss {}", place(all().max_by(|a, b| a.0.total_cmp(&b.0)))),
     ];
