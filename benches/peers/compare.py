@@ -231,7 +231,8 @@ def main():
             results["eigen"].append(eigenvalues(name, options))
             save()
     # Once more, because whatever else the machine did can only have lowered it.
-    for before, after in zip(results["peaks"], [peaks(threads) for threads in options.threads]):
+    for before in (p for p in results["peaks"] if p["threads"] in options.threads):
+        after = peaks(before["threads"])
         before.update({key: max(value, after[key]) for key, value in before.items() if value})
     save()
     print(f"wrote {options.json} and {options.markdown}")

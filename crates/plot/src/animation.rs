@@ -4,8 +4,8 @@ use std::path::Path;
 
 use gif::{Encoder, Frame, Repeat};
 
-use crate::figure::write;
 use crate::picture::{Pixels, pixels};
+use crate::report::write;
 use crate::{Figure, PlotError, Result};
 
 /// Figures of one size, shown one after another, again and again.

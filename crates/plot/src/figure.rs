@@ -7,10 +7,10 @@ use crate::boxes::TextBox;
 use crate::drawing::{Across, Along, Drawing, Rect, Setting};
 use crate::field::Field;
 use crate::frame::Margins;
-use crate::html::{self, Section};
 use crate::lines::Lines;
 use crate::matrix::Matrix;
 use crate::picture::Pixels;
+use crate::report::{Report, write};
 use crate::style::{CAPTION, FAINT_INK, FIGURE_TITLE};
 use crate::surface::Surface;
 use crate::{PlotError, Result, picture, raster, text};
@@ -47,6 +47,8 @@ pub struct Figure {
     pub share_x: bool,
 }
 
+/// The height of an x axis' numbers and label, which panels above one with the same axis do without.
+const SHARED_AXIS: f64 = 34.0;
 /// Pixels per unit in PNG files: 300 to an inch.
 const DENSITY: f64 = 3.125;
 
@@ -108,8 +110,8 @@ impl Figure {
         write(path, &bytes)
     }
 
-    /// Texts that cover each other, leave the figure or have signs that the font lacks, a line each. Figures of this crate have none; it says whether
-    /// unusual data or sizes ask for too much.
+    /// Texts that cover each other, leave the figure or have signs that the font lacks, a line each. Where there are any,
+    /// data or sizes ask for too much.
     pub fn collisions(&self) -> Result<Vec<String>> {
         let drawing = self.draw()?;
         let frame = Rect { x: 0.0, y: 0.0, w: drawing.size[0], h: drawing.size[1] };
@@ -165,10 +167,9 @@ impl Figure {
         let top =
             if heading.is_empty() { 0.0 } else { 10.0 + heading.len() as f64 * text::LINE * FIGURE_TITLE };
         let foot = if caption.is_empty() { 0.0 } else { 10.0 + caption.len() as f64 * text::LINE * CAPTION };
-        // Panels without an x axis need less height.
         let lone = |i: usize| self.share_x && i + columns < self.panels.len();
-        let saved = 34.0;
-        let row_top = |row: usize| top + row as f64 * (h - if self.share_x { saved } else { 0.0 });
+        let saved = if self.share_x { SHARED_AXIS } else { 0.0 };
+        let row_top = |row: usize| top + row as f64 * (h - saved);
         let height = row_top(rows - 1) + h + foot;
         let mut drawing = Drawing::new([width, height]);
         for (i, line) in heading.iter().enumerate() {
@@ -250,70 +251,4 @@ impl Panel {
             Self::Matrix(matrix) => matrix.draw(drawing, cell, margins),
         }
     }
-}
-
-/// Several figures on one page.
-#[derive(Debug, Default)]
-pub struct Report {
-    title: String,
-    introduction: String,
-    sections: Vec<(String, String, String, Drawing)>,
-}
-
-impl Report {
-    /// An empty page.
-    pub fn new(title: impl Into<String>) -> Self {
-        Self { title: title.into(), ..Self::default() }
-    }
-
-    /// The same page with some words at its top.
-    #[must_use]
-    pub fn introduced(self, introduction: impl Into<String>) -> Self {
-        Self { introduction: introduction.into(), ..self }
-    }
-
-    /// The same page with one more figure, under a heading and with a caption below.
-    pub fn with(mut self, heading: &str, caption: &str, figure: &Figure) -> Result<Self> {
-        let drawing = figure.draw()?;
-        self.sections.push((heading.to_string(), caption.to_string(), drawing.finish(), drawing));
-        Ok(self)
-    }
-
-    /// The page.
-    pub fn html(self) -> Result<String> {
-        let Self { title, introduction, sections } = self;
-        let sections: Vec<Section<'_>> = sections
-            .iter()
-            .flat_map(|(heading, caption, svg, drawing)| {
-                let mut surfaces = drawing.surfaces.iter();
-                let first = surfaces.next().map(|(_, view)| view.clone());
-                let whole = Section { heading, caption, svg, hover: drawing.hover.clone(), surface: first };
-                // A section turns one surface; further ones of the same figure follow in sections of their own.
-                let further = surfaces.map(|(title, view)| Section {
-                    heading: title,
-                    caption: "",
-                    svg: "",
-                    hover: vec![],
-                    surface: Some(view.clone()),
-                });
-                std::iter::once(whole).chain(further)
-            })
-            .collect();
-        Ok(html::page(&title, &introduction, &sections))
-    }
-
-    /// Writes the page.
-    pub fn save(self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        write(path, self.html()?.as_bytes())
-    }
-}
-
-/// Writes a whole file or none: under a temporary name in the same folder, then renamed.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let failed = |source| PlotError::Write { path: path.to_path_buf(), source };
-    std::fs::write(&partial, bytes).map_err(failed)?;
-    std::fs::rename(&partial, path).map_err(failed)
 }

@@ -41,6 +41,7 @@ mod overlay;
 mod picture;
 mod placer;
 mod raster;
+mod report;
 mod ruler;
 pub mod studies;
 mod style;
@@ -58,12 +59,13 @@ pub use contour::{IsoLine, iso_lines};
 pub use error::PlotError;
 pub use events::EventWriter;
 pub use field::{Field, Quadratic, Shading};
-pub use figure::{Figure, Panel, Report};
+pub use figure::{Figure, Panel};
 pub use grid::Grid;
 pub use levels::Levels;
 pub use lines::{Lines, Mark, Names, Note, Reference, Series};
 pub use matrix::Matrix;
 pub use overlay::{Overlay, PathKind, PointKind};
+pub use report::Report;
 pub use surface::Surface;
 
 /// Result with this crate's error.
