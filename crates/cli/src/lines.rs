@@ -4,7 +4,7 @@ use relief_plot::{Axis, Figure, Lines, Mark, Note, Panel, Reference, Series, ter
 use serde::Deserialize;
 
 use crate::output;
-use crate::saved::{Saved, provenance};
+use crate::saved::{Saved, provenance, stem};
 
 /// A line as any version wrote it: what a figure needs, and no more.
 #[derive(Debug, Clone, Deserialize)]
@@ -89,9 +89,4 @@ pub(crate) fn in_characters(results: &[Saved<Line>]) -> String {
     let log = wide(curves.iter().flat_map(|(_, _, y)| y.iter().copied()));
     let picture = terminal::lines(&series, log, &output::characters(18));
     format!("loss along the line\n{}", picture.trim_end())
-}
-
-fn stem(path: &str) -> String {
-    let path = std::path::Path::new(path);
-    path.file_stem().map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned())
 }

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
+use relief_plot::Figure;
 use relief_plot::terminal::TerminalOptions;
 use serde::Serialize;
 
@@ -42,6 +43,45 @@ pub(crate) fn present(
         Format::Json => json()?,
     };
     self::print(&text);
+    Ok(())
+}
+
+/// Refuses a name that says neither picture nor data, before any work.
+pub(crate) fn check_picture(path: &Path) -> Result<(), Failure> {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("svg" | "png" | "html" | "json") => Ok(()),
+        _ => Err(Failure::Usage(format!(
+            "`{}` ends in none of .png, .svg, .html and .json: give the file one of them",
+            path.display()
+        ))),
+    }
+}
+
+/// Prints a result as asked, with a small picture in `characters` if there is one, and writes it where asked: as a figure,
+/// or as its JSON.
+pub(crate) fn present_drawn(
+    print: &PrintArguments,
+    json: &str,
+    human: impl FnOnce() -> String,
+    figure: impl FnOnce() -> Result<Figure, Failure>,
+    characters: Option<String>,
+) -> Result<(), Failure> {
+    match &print.output {
+        Some(path) if path.extension().is_some_and(|e| e == "json") => {
+            write(path, format!("{json}\n").as_bytes())?;
+        }
+        Some(path) => figure()?.save(path)?,
+        None => {}
+    }
+    match print.format {
+        Format::Json => self::print(json),
+        Format::Human => {
+            self::print(&human());
+            if let Some(picture) = characters {
+                self::print(&format!("\n{picture}"));
+            }
+        }
+    }
     Ok(())
 }
 

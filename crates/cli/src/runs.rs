@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use relief_plot::{Axis, EventWriter, Figure, Lines, Mark, Panel, Reference, Report, Series};
+use relief_plot::{Axis, EventWriter, Figure, Lines, Mark, Panel, Reference, Report, Series, studies};
 use serde_json::{Map, Value};
 
 use crate::exit::Failure;
@@ -103,18 +103,11 @@ fn group(tag: &str) -> &str {
 /// A tag as the field writes it.
 fn shown(tag: &str) -> String {
     let name = tag.split_once('/').map_or(tag, |(_, name)| name);
-    match (tag, name.strip_prefix("lambda_")) {
+    let place = name.strip_prefix("lambda_").and_then(|place| place.parse().ok());
+    match (tag, place) {
         ("edge/gd", _) => "2/η".into(),
         ("edge/sam", _) => "SAM-edge".into(),
-        (_, Some(place)) if place.bytes().all(|b| b.is_ascii_digit()) => {
-            format!(
-                "λ{}",
-                place
-                    .bytes()
-                    .filter_map(|b| char::from_u32(0x2080 + u32::from(b - b'0')))
-                    .collect::<String>()
-            )
-        }
+        (_, Some(place)) => format!("λ{}", studies::subscript(place)),
         _ => name.replace('_', " "),
     }
 }

@@ -95,12 +95,16 @@ fn unreadable(origin: &str, problem: &serde_json::Error) -> Failure {
 }
 
 impl<R> Saved<R> {
-    /// The checkpoint's name without folder and extension.
+    /// The checkpoint's name.
     pub(crate) fn name(&self) -> String {
-        let path = std::path::Path::new(&self.checkpoint.path);
-        path.file_stem()
-            .map_or_else(|| self.checkpoint.path.clone(), |stem| stem.to_string_lossy().into_owned())
+        stem(&self.checkpoint.path)
     }
+}
+
+/// A file's name without folder and extension.
+pub(crate) fn stem(path: &str) -> String {
+    let stem = std::path::Path::new(path).file_stem();
+    stem.map_or_else(|| path.to_string(), |stem| stem.to_string_lossy().into_owned())
 }
 
 /// Which checkpoint, model and data each result is about, in a line each.

@@ -1,11 +1,9 @@
 //! Saved surfaces as figures.
 
-use std::path::Path;
-
-use relief_plot::terminal;
 use relief_plot::{
     Axis, Field, Figure, Grid, Levels, Overlay, Panel, PointKind, Quadratic, Scale, Surface as Lit,
 };
+use relief_plot::{studies, terminal};
 use serde::Deserialize;
 
 use crate::commands::surface::Show;
@@ -46,9 +44,8 @@ impl Plane {
     fn axis(&self, nth: usize) -> String {
         match &self.model {
             Some(model) => {
-                let value = model.pairs[nth].value;
-                let sign = ['₁', '₂'][nth];
-                format!("v{sign} ({}), λ{sign} = {value:.3}", self.unit)
+                let (value, place) = (model.pairs[nth].value, studies::subscript(nth + 1));
+                format!("v{place} ({}), λ{place} = {value:.3}", self.unit)
             }
             None => format!("direction {} ({})", nth + 1, self.unit),
         }
@@ -66,17 +63,6 @@ impl Plane {
 
 /// Bands of a map.
 const BANDS: usize = 18;
-
-/// Refuses a name that says neither picture nor data, before any work.
-pub(crate) fn check_extension(path: &Path) -> Result<(), Failure> {
-    match path.extension().and_then(|e| e.to_str()) {
-        Some("svg" | "png" | "html" | "json") => Ok(()),
-        _ => Err(Failure::Usage(format!(
-            "`{}` ends in none of .png, .svg, .html and .json: give the file one of them",
-            path.display()
-        ))),
-    }
-}
 
 impl Surface {
     fn grid(&self, show: Show) -> Result<Grid, Failure> {

@@ -102,7 +102,7 @@ fn three_digits(v: f64) -> String {
     format!("{v:.decimals$}").replace('-', "−")
 }
 
-/// A number in subscript digits.
-fn subscript(n: usize) -> String {
+/// A number in subscript digits, as in λ₁₂.
+pub fn subscript(n: usize) -> String {
     n.to_string().bytes().filter_map(|b| char::from_u32(0x2080 + u32::from(b - b'0'))).collect()
 }

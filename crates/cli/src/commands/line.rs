@@ -9,13 +9,13 @@ use relief_landscape::{Barrier, RandomDirection, Slice, between};
 use relief_models::architecture::BatchNormMode;
 use serde::Serialize;
 
-use crate::arguments::{Format, RunArguments, TaskArguments};
+use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
 use crate::saved::Results;
 use crate::scans::{self, DirectionArguments, ScanArguments, nodes};
-use crate::{interrupt, lines, numbers, output, report, surfaces};
+use crate::{interrupt, lines, numbers, output, report};
 
 /// Draw the loss along a line: in a random direction, or to another checkpoint with the barrier between them
 #[derive(Debug, Args)]
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         return Err(Failure::Usage(format!("--points is {}: give at least 2", arguments.points)));
     }
     if let Some(path) = &arguments.run.print.output {
-        surfaces::check_extension(path)?;
+        output::check_picture(path)?;
     }
     let begun = Instant::now();
     interrupt::install();
@@ -122,22 +122,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     }
     let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
     let saved = Results::of(&json, "the result")?.lines;
-    if let Some(path) = &arguments.run.print.output {
-        if path.extension().is_some_and(|e| e == "json") {
-            output::write(path, (json.clone() + "\n").as_bytes())?;
-        } else {
-            lines::figure("", &saved).save(path)?;
-        }
-    }
-    match arguments.run.print.format {
-        Format::Json => output::print(&json),
-        Format::Human => {
-            output::print(&human(&envelope));
-            if arguments.plot {
-                output::print(&format!("\n{}", lines::in_characters(&saved)));
-            }
-        }
-    }
+    let characters = arguments.plot.then(|| lines::in_characters(&saved));
+    output::present_drawn(
+        &arguments.run.print,
+        &json,
+        || human(&envelope),
+        || Ok(lines::figure("", &saved)),
+        characters,
+    )?;
     Ok(exit::Outcome::Done)
 }
 

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use relief_hessian::Objective;
 use relief_landscape::Scan;
 
-use crate::arguments::{Format, RunArguments, TaskArguments};
+use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
@@ -93,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         return Err(Failure::Usage(format!("--grid is {}: give at least 2 points", arguments.grid)));
     }
     if let Some(path) = &arguments.run.print.output {
-        surfaces::check_extension(path)?;
+        output::check_picture(path)?;
     }
     let begun = Instant::now();
     interrupt::install();
@@ -114,22 +114,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let envelope = envelope(arguments.run.seed, &loaded, planned, &found, begun)?;
     let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
     let saved = Results::of(&json, "the result")?.surfaces;
-    if let Some(path) = &arguments.run.print.output {
-        if path.extension().is_some_and(|e| e == "json") {
-            output::write(path, (json.clone() + "\n").as_bytes())?;
-        } else {
-            surfaces::figure("", &saved, arguments.show, arguments.perspective)?.save(path)?;
-        }
-    }
-    match arguments.run.print.format {
-        Format::Json => output::print(&json),
-        Format::Human => {
-            output::print(&human(&envelope));
-            if arguments.plot {
-                output::print(&format!("\n{}", surfaces::in_characters(&saved, arguments.show)?));
-            }
-        }
-    }
+    let characters = arguments.plot.then(|| surfaces::in_characters(&saved, arguments.show)).transpose()?;
+    output::present_drawn(
+        &arguments.run.print,
+        &json,
+        || human(&envelope),
+        || surfaces::figure("", &saved, arguments.show, arguments.perspective),
+        characters,
+    )?;
     let converged = envelope.result.plane.converged();
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
@@ -144,6 +136,11 @@ impl Arguments {
                 Planned::random(loaded, chosen, axes, self.orthogonal).map(Some)
             }
             PlaneArgument::Eigen => {
+                if self.range.is_none() && self.range_y.is_some() {
+                    return Err(Failure::Usage(
+                        "--range-y needs --range along eigenvectors: give both".into(),
+                    ));
+                }
                 let ranges = self.range.map(|first| [first, self.range_y.unwrap_or(first)]);
                 Planned::eigen(loaded, &self.run, self.grid, ranges)
             }
