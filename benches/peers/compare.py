@@ -187,10 +187,14 @@ def begin(options):
         results = json.loads(options.json.read_text())
         if results["versions"] != report.versions():
             raise SystemExit(f"{options.json} was measured with other versions: {results['versions']}; start afresh")
-        return results
-    results = {"date": datetime.date.today().isoformat(), "arguments": sys.argv[1:], "rounds": options.rounds}
-    results.update(machine=report.machine(), versions=report.versions(), cases=[], memory=[], eigen=[], growth=[])
-    results.update(peaks=[peaks(threads) for threads in options.threads], operations={})
+        results["arguments"].append(sys.argv[1:])
+    else:
+        results = {"date": datetime.date.today().isoformat(), "arguments": [sys.argv[1:]], "rounds": options.rounds}
+        results.update(machine=report.machine(), versions=report.versions(), peaks=[], operations={})
+        results.update(cases=[], memory=[], eigen=[], growth=[])
+    for threads in options.threads:
+        if not has(results["peaks"], threads=threads):
+            results["peaks"].append(peaks(threads))
     return results
 
 

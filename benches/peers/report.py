@@ -196,11 +196,11 @@ def eigenvalues(results):
 
 
 def render(results):
-    command = " ".join(["benches/peers/run.sh", *results["arguments"]])
+    commands = ", then ".join(f"`{' '.join(['benches/peers/run.sh', *part])}`" for part in results["arguments"])
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     parts = [
         "# Relief against PyTorch's tools and JAX\n",
-        f"Machine: {results['machine']}. Date: {results['date']}. Made by `{command}`.\n\nVersions: {versions}.\n",
+        f"Machine: {results['machine']}. Date: {results['date']}. Made by {commands}.\n\nVersions: {versions}.\n",
         "Times are medians of rounds that alternate between the tools (least to most in brackets); a ratio is Relief's "
         "time over the other's. All numbers that the tools computed agreed: f32 to 1e-3, f64 to 1e-8 of their size, "
         "plus 1e-6 and 1e-12 of the product's length for the rounding in v'Hv.\n",

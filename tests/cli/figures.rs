@@ -119,6 +119,10 @@ fn a_run_is_drawn_and_its_page_gathers_its_results() {
     let files: Vec<_> = std::fs::read_dir(events.join("sgd")).unwrap().collect();
     assert_eq!(files.len(), 1);
     let bytes = std::fs::read(files[0].as_ref().unwrap().path()).unwrap();
+    let parent = Path::new(&sgd).join("..").join("sgd").join(".").display().to_string();
+    let again = folder.path().join("again");
+    relief(&["plot", &parent, "--tensorboard", again.to_str().unwrap()]).assert().success();
+    assert!(again.join("sgd").is_dir(), "a run has its folder's name, however it is written");
     let names = ["loss/train", "hessian/lambda_1", "figures/metrics"];
     assert!(names.iter().all(|tag| bytes.windows(tag.len()).any(|w| w == tag.as_bytes())));
 }

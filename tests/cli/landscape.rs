@@ -155,6 +155,13 @@ fn an_interrupted_surface_resumes_to_the_same_digits() {
         output.status.code() == Some(130) && errors.contains("--resume")
     });
     assert!(interrupted, "no scan was interrupted");
+    let text = std::fs::read_to_string(&state).unwrap();
+    let damaged = folder.path().join("damaged.state").display().to_string();
+    let (context, first) = (text.lines().next().unwrap(), text.lines().nth(1).unwrap());
+    for rest in [format!("{first}\n").repeat(101 * 101 + 1), "3ff0000000000000\n".into(), "xyz\n".into()] {
+        std::fs::write(&damaged, format!("{context}\n{rest}")).unwrap();
+        refuses(&[&surface[..6], &["--resume", &damaged]].concat(), 3, &["damaged"]);
+    }
     let whole = json(&surface[..6], 0);
     let resumed = json(&[&surface[..6], &["--resume", &state]].concat(), 0);
     assert_eq!(whole["result"], resumed["result"]);

@@ -67,7 +67,7 @@ pub(crate) fn figure(title: &str, results: &[Saved<Line>]) -> Figure {
         if let Some(barrier) = line.barrier.as_ref().filter(|b| b.above_line > 0.0) {
             let nearest = (0..line.t.len())
                 .min_by(|a, b| (line.t[*a] - barrier.at).abs().total_cmp(&(line.t[*b] - barrier.at).abs()));
-            if let Some(loss) = nearest.and_then(|i| line.loss[i]) {
+            if let Some(loss) = nearest.and_then(|i| line.loss.get(i).copied().flatten()) {
                 let text = format!("barrier {:.3}", barrier.above_line);
                 panel.notes.push(Note { at: [barrier.at, loss], text });
             }

@@ -8,7 +8,7 @@ use relief_models::architecture::Architecture;
 use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{DataOptions, Dataset, Normalize, Split};
 use relief_models::loss::Loss;
-use relief_models::task::{Task, TaskOptions};
+use relief_models::task::{Measured, Task, TaskOptions};
 
 use crate::arguments::{RunArguments, TaskArguments};
 use crate::exit::Failure;
@@ -28,6 +28,8 @@ pub(crate) struct Loaded {
     pub(crate) checkpoint_path: String,
     pub(crate) checkpoint_sha256: String,
     pub(crate) accuracy: Option<f64>,
+    /// The loss at the checkpoint, with its weight decay term.
+    pub(crate) loss: f64,
     pub(crate) options: TaskOptions,
     architecture: Architecture,
     tensors: BTreeMap<String, Tensor>,
@@ -135,7 +137,7 @@ pub(crate) fn assemble(
         weight_decay: arguments.weight_decay,
     };
     let task = Task::new(&architecture, &tensors, &data, &options)?;
-    let accuracy = task.accuracy(task.objective.parameters())?;
+    let Measured { loss, accuracy } = task.measure(task.objective.parameters())?;
     Ok(Loaded {
         model: architecture.to_string(),
         split: arguments.split.into(),
@@ -143,6 +145,7 @@ pub(crate) fn assemble(
         checkpoint_path: arguments.checkpoint.display().to_string(),
         checkpoint_sha256: checkpoint.sha256().to_string(),
         accuracy,
+        loss,
         task,
         data,
         options,

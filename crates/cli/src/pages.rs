@@ -13,11 +13,11 @@ pub(crate) fn with(report: Report, heading: &str, figure: Figure) -> Result<Repo
     Ok(report.with(heading, &caption, &Figure { caption: String::new(), ..figure })?)
 }
 
-/// A figure for each kind of result that there is, with a heading.
-pub(crate) fn figures(results: &Results) -> Result<Vec<(&'static str, Figure)>, Failure> {
+/// A figure for each kind of result that there is, with a heading; `show` is what surfaces show.
+pub(crate) fn figures(results: &Results, show: Show) -> Result<Vec<(&'static str, Figure)>, Failure> {
     let mut figures = vec![];
     if !results.surfaces.is_empty() {
-        let drawn = |perspective| surfaces::figure("", &results.surfaces, Show::Loss, perspective);
+        let drawn = |perspective| surfaces::figure("", &results.surfaces, show, perspective);
         figures.push(("The loss on a plane", drawn(false)?));
         figures.push(("The same as a surface, to be turned", drawn(true)?));
     }

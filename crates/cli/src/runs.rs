@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use relief_plot::{Axis, EventWriter, Figure, Lines, Mark, Panel, Reference, Report, Series, studies};
 use serde_json::{Map, Value};
 
+use crate::commands::surface::Show;
 use crate::exit::Failure;
 use crate::pages;
 use crate::saved::Results;
@@ -34,8 +35,9 @@ pub(crate) fn read(folder: &Path) -> Result<Run, Failure> {
             folder.display()
         ))
     })?;
-    let name =
-        folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into_owned());
+    // `.` and `..` have names of their own, too.
+    let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    let name = whole.file_name().map_or_else(|| "run".to_string(), |n| n.to_string_lossy().into_owned());
     let mut run = Run { name, folder: folder.to_path_buf(), numbers: BTreeMap::new(), events: vec![] };
     let lines: Vec<&str> = text.lines().collect();
     for (i, line) in lines.iter().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -166,7 +168,7 @@ pub(crate) fn report(title: &str, runs: &[Run]) -> Result<Report, Failure> {
     let mut report = Report::new(title).with("Over training", "", &figure("", runs))?;
     for run in runs {
         for (name, results) in run.results()? {
-            for (heading, figure) in pages::figures(&results)? {
+            for (heading, figure) in pages::figures(&results, Show::Loss)? {
                 report = pages::with(report, &format!("{}, {name}: {heading}", run.name), figure)?;
             }
         }

@@ -99,7 +99,7 @@ pub(crate) fn run(
     what: &str,
 ) -> Result<Option<Scan>, Failure> {
     let begun = match &arguments.resume {
-        Some(path) => load(path, context)?,
+        Some(path) => load(path, context, slice.len())?,
         None => Scan::default(),
     };
     let found = measure(slice, task, begun, what)?;
@@ -160,7 +160,7 @@ fn save(path: &Path, context: &str, scan: &Scan) -> Result<(), Failure> {
     output::write(path, text.as_bytes())
 }
 
-fn load(path: &Path, context: &str) -> Result<Scan, Failure> {
+fn load(path: &Path, context: &str, points: usize) -> Result<Scan, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Failure::Input(format!("`{}` cannot be read: {e}", path.display())))?;
     let mut lines = text.lines();
@@ -174,6 +174,8 @@ fn load(path: &Path, context: &str) -> Result<Scan, Failure> {
         line.split(' ').map(|bits| u64::from_str_radix(bits, 16).ok().map(f64::from_bits)).collect()
     };
     let values: Option<Vec<Vec<f64>>> = lines.map(point).collect();
+    // Loss and accuracy of each point, and no more points than there are.
+    let values = values.filter(|v| v.len() <= points && v.iter().all(|point| point.len() == 2));
     let values = values
         .ok_or_else(|| Failure::Input(format!("`{}` is damaged: begin the scan anew", path.display())))?;
     Ok(Scan { values })

@@ -111,11 +111,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         loss,
         accuracy: loaded.accuracy.map(|_| found.measure(1)),
     };
-    let own = loaded.task.measure(loaded.task.objective.parameters())?.loss;
     let seconds = begun.elapsed().as_secs_f64();
     let work = Work { products: 0, gradients: 0, evaluations: slice.len() + 1, seconds };
-    let mut envelope =
-        Envelope::new("relief/line/1", arguments.run.seed, &loaded, Point::with_loss(own), (line, work));
+    let mut envelope = Envelope::new(
+        "relief/line/1",
+        arguments.run.seed,
+        &loaded,
+        Point::with_loss(loaded.loss),
+        (line, work),
+    );
     if arguments.to.is_some() && loaded.task.batch_norm == Some(BatchNormMode::Eval) {
         let note = "running statistics of batch norm are the first checkpoint's all along the line";
         envelope.notes.push(note.to_string());

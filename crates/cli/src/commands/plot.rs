@@ -81,7 +81,7 @@ fn results(arguments: &Arguments, files: &[&PathBuf]) -> Result<(), Failure> {
     if let Some(path) = arguments.output.as_ref().filter(|path| is_page(path)) {
         let title = if arguments.title.is_empty() { "Results" } else { &arguments.title };
         let mut report = Report::new(title);
-        for (heading, figure) in pages::figures(&results)? {
+        for (heading, figure) in pages::figures(&results, arguments.show)? {
             report = pages::with(report, heading, figure)?;
         }
         return Ok(report.save(path)?);

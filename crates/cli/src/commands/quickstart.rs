@@ -12,7 +12,7 @@ use relief_plot::Report;
 use serde::Serialize;
 
 use crate::arguments::{RunArguments, TaskArguments};
-use crate::commands::surface;
+use crate::commands::surface::{self, Show};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::planes::{Planned, Surface};
@@ -126,7 +126,7 @@ fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<One>, F
     if !found.covers(&planned.slice) {
         return Ok(None);
     }
-    Ok(Some((eigenvalues, surface::envelope(seed, &loaded, planned, &found, begun)?)))
+    Ok(Some((eigenvalues, surface::envelope(seed, &loaded, planned, &found, begun))))
 }
 
 /// Writes the report and its pictures; returns the files.
@@ -138,7 +138,9 @@ fn draw(found: &Found, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
          sharpness-aware minimization.",
     );
     let names = ["surfaces.png", "perspective.png", "eigenvalues.png"];
-    for (name, (heading, figure)) in names.iter().zip(pages::figures(&Results::of(&json, "the result")?)?) {
+    for (name, (heading, figure)) in
+        names.iter().zip(pages::figures(&Results::of(&json, "the result")?, Show::Loss)?)
+    {
         let file = folder.join(name);
         figure.save(&file)?;
         files.push(file);

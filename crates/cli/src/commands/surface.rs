@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use relief_hessian::Objective;
 use relief_landscape::Scan;
 
 use crate::arguments::{RunArguments, TaskArguments};
@@ -111,7 +110,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let Some(found) = scans::run(&planned.slice, &loaded.task, &arguments.scan, &context, "surface")? else {
         return Ok(exit::Outcome::Interrupted);
     };
-    let envelope = envelope(arguments.run.seed, &loaded, planned, &found, begun)?;
+    let envelope = envelope(arguments.run.seed, &loaded, planned, &found, begun);
     let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
     let saved = Results::of(&json, "the result")?.surfaces;
     let characters = arguments.plot.then(|| surfaces::in_characters(&saved, arguments.show)).transpose()?;
@@ -155,13 +154,12 @@ pub(crate) fn envelope(
     planned: Planned,
     found: &Scan,
     begun: Instant,
-) -> Result<Envelope<Surface>, Failure> {
-    let loss = loaded.task.measure(loaded.task.objective.parameters())?.loss;
+) -> Envelope<Surface> {
     let (products, gradients) = planned.work;
     let evaluations = found.values.len() + 1;
     let work = Work { products, gradients, evaluations, seconds: begun.elapsed().as_secs_f64() };
     let result = (planned.found(found), work);
-    Ok(Envelope::new("relief/surface/1", seed, loaded, Point::with_loss(loss), result))
+    Envelope::new("relief/surface/1", seed, loaded, Point::with_loss(loaded.loss), result)
 }
 
 fn human(envelope: &Envelope<Surface>) -> String {
