@@ -10,20 +10,27 @@ mod adapters;
 mod candle_objective;
 mod check;
 mod curvature;
+mod diagonal;
 mod eigen;
 mod error;
+mod frobenius;
 mod graph_objective;
 mod lanczos;
 mod objective;
 mod operator;
 mod parameters;
+mod sampling;
+mod spectral_sum;
+mod trace;
 
 pub use adapters::{Affine, Counted, Deflated, Restricted, Sum};
 pub use candle_objective::CandleObjective;
 pub use check::{Finding, Report, check};
 pub use curvature::{Curvature, CurvatureOperator, DEFAULT_MEMORY, Matrix};
 pub use eigen::{Eigen, EigenPair, Status};
+pub use diagonal::{Diagonal, DiagonalEstimate, DiagonalMethod};
 pub use error::{Error, Result};
+pub use frobenius::{Frobenius, FrobeniusEstimate, FrobeniusMethod};
 pub use graph_objective::{Batch, GraphObjective};
 pub use lanczos::{
     Control, Lanczos, LanczosState, MissedCopies, Observer, Outcome, Progress, Silent, Wanted,
@@ -31,3 +38,6 @@ pub use lanczos::{
 pub use objective::{Evaluation, Linearization, Objective, gradient, loss, weight_decay_term};
 pub use operator::{Dense, SymmetricOperator};
 pub use parameters::{Parameters, matching};
+pub use sampling::{EstimateState, EstimateStatus, Estimating, Sampling, Target};
+pub use spectral_sum::{SpectralSum, SpectralSumEstimate, Summand};
+pub use trace::{Trace, TraceEstimate, TraceMethod};
