@@ -12,7 +12,7 @@ use crate::sampling::probes::Entries;
 use crate::sampling::run::{Conclusion, Method};
 use crate::sampling::sketch::Sketch;
 use crate::sampling::statistics::ROUNDING_UNITS;
-use crate::sampling::work::Work;
+use crate::sampling::work::{Work, misplaced};
 use crate::sampling::{EstimateState, EstimateStatus, Estimating, Sampling};
 
 /// How the diagonal is estimated.
@@ -134,7 +134,7 @@ impl Diagonal {
                 let (values, errors) = xdiag::estimate(sketch);
                 (values, errors, sketch.probes(), sketch.norm())
             }
-            _ => return Err(work.misplaced()),
+            _ => return Err(misplaced()),
         };
         let rounding = ROUNDING_UNITS * self.sampling.unit_roundoff * (norm + vectors::norm(&values));
         let error = vectors::norm(&standard_errors).hypot(rounding);

@@ -11,7 +11,7 @@ use crate::sampling::probes::Entries;
 use crate::sampling::run::Method;
 use crate::sampling::sketch::Sketch;
 use crate::sampling::statistics::{Scalar, exchangeable, independent};
-use crate::sampling::work::Work;
+use crate::sampling::work::{Work, misplaced};
 use crate::sampling::{EstimateState, EstimateStatus, Estimating, Sampling};
 
 /// How the Frobenius norm is estimated.
@@ -105,7 +105,7 @@ impl Frobenius {
             Work::Columns(columns) => Scalar::exact(columns.norm().powi(2)),
             Work::Forms(forms) => independent(&forms.squares),
             Work::Sketch(sketch) => square(sketch),
-            _ => return Err(work.misplaced()),
+            _ => return Err(misplaced()),
         };
         let value = square.value.sqrt();
         // d sqrt(x) = dx / (2 sqrt(x)).

@@ -51,7 +51,7 @@ pub struct Sampling {
     pub memory: usize,
     /// Unit roundoff of the products: 2^-53 for f64, 2^-24 for f32. Error estimates allow for it.
     pub unit_roundoff: f64,
-    /// Seed of all probes: probe number i has the entries that stream i of ChaCha8 draws.
+    /// Seed of all probes: probe number i has the entries that stream i of `ChaCha8Rng` draws.
     pub seed: u64,
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::lanczos::{Observer, Outcome};
 use crate::operator::SymmetricOperator;
 use crate::sampling::run::Method;
-use crate::sampling::work::Work;
+use crate::sampling::work::{Work, misplaced};
 use crate::sampling::{EstimateState, EstimateStatus, Estimating, Sampling};
 use crate::{Error, Result};
 
@@ -86,7 +86,7 @@ impl SpectralSum {
         state.belongs_to(&format!("{self:?}"), operator.dim())?;
         let conclude = |work: &Work| match work {
             Work::Quadrature(task) => Ok(task.conclude()),
-            _ => Err(work.misplaced()),
+            _ => Err(misplaced()),
         };
         let outcome = self.sampling.run(&METHOD, operator, state, observer, conclude)?;
         Ok(outcome.map(|(sum, status, products)| SpectralSumEstimate {
@@ -100,10 +100,5 @@ impl SpectralSum {
     }
 }
 
-const METHOD: Method = Method {
-    name: "a sum over eigenvalues",
-    least: 2,
-    keeps_vectors: false,
-    by_columns: false,
-    tall: false,
-};
+const METHOD: Method =
+    Method { name: "a sum over eigenvalues", least: 2, keeps_vectors: false, by_columns: false, tall: false };

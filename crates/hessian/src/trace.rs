@@ -15,7 +15,7 @@ use crate::sampling::probes::Entries;
 use crate::sampling::run::Method;
 use crate::sampling::sketch::Sketch;
 use crate::sampling::statistics::Scalar;
-use crate::sampling::work::Work;
+use crate::sampling::work::{Work, misplaced};
 use crate::sampling::{EstimateState, EstimateStatus, Estimating, Sampling};
 
 pub(crate) use hutch_plus_plus::HutchPlusPlus;
@@ -137,7 +137,7 @@ impl Trace {
             Work::HutchPlusPlus(task) => Ok(task.conclude(rounding)),
             Work::Sketch(sketch) => Ok(xtrace::conclude(sketch, rounding)),
             Work::Nystrom(task) => task.conclude(),
-            _ => Err(work.misplaced()),
+            _ => Err(misplaced()),
         }
     }
 }

@@ -13,7 +13,10 @@ use relief_hessian::{
 const METHODS: [DiagonalMethod; 2] = [DiagonalMethod::Independent, DiagonalMethod::XDiag];
 
 fn with_products(method: DiagonalMethod, products: usize, seed: u64) -> Diagonal {
-    Diagonal { method, sampling: Sampling { target: Target::Products(products), seed, ..Sampling::default() } }
+    Diagonal {
+        method,
+        sampling: Sampling { target: Target::Products(products), seed, ..Sampling::default() },
+    }
 }
 
 fn run(diagonal: &Diagonal, operator: &dyn SymmetricOperator) -> DiagonalEstimate {
@@ -75,8 +78,7 @@ fn xdiag_is_its_definition() {
             let a = entries(&recorded.operator);
             let mut expected = vec![0.0; n as usize];
             for (i, probe) in probes.iter().enumerate() {
-                let others: Vec<Vec<f64>> =
-                    (0..k).filter(|j| *j != i).map(|j| products[j].clone()).collect();
+                let others: Vec<Vec<f64>> = (0..k).filter(|j| *j != i).map(|j| products[j].clone()).collect();
                 let p = projection(&others, n as usize);
                 let (pa, pap) = (multiply(&p, &a), multiply(&multiply(&p, &a), &p));
                 for (r, expected) in expected.iter_mut().enumerate() {
@@ -132,7 +134,9 @@ fn error_estimates_are_calibrated_on_a_trained_network() {
             let count = seeds as f64;
             let (error, estimate) = ((squares / count).sqrt() / size, (estimates / count).sqrt() / size);
             let covered = covered as f64 / count / n as f64;
-            println!("decay {decay}, {method:?}: rms {error:.4}, estimated {estimate:.4}, entries covered {covered:.3}");
+            println!(
+                "decay {decay}, {method:?}: rms {error:.4}, estimated {estimate:.4}, entries covered {covered:.3}"
+            );
             assert!(error <= bar, "{method:?}: {error}");
             assert!((0.9..1.1).contains(&(estimate / error)), "{method:?}: {estimate} for {error}");
             assert!((0.85..=0.995).contains(&covered), "{method:?}: {covered}");
@@ -167,7 +171,11 @@ fn few_rows_low_rank_and_zero_are_exact() {
     let operator = Rotated::new(&spectrum);
     let exact: Vec<f64> = entries(&operator).iter().enumerate().map(|(i, row)| row[i]).collect();
     let found = run(&with_products(DiagonalMethod::XDiag, 20, 0), &operator);
-    assert!(distance(&found.values, &exact) < 1e-13 && found.error_estimate < 1e-12, "{}", found.error_estimate);
+    assert!(
+        distance(&found.values, &exact) < 1e-13 && found.error_estimate < 1e-12,
+        "{}",
+        found.error_estimate
+    );
 }
 
 #[test]
@@ -178,7 +186,11 @@ fn a_relative_error_is_reached() {
     for seed in 0..20 {
         let sampling = Sampling { target: Target::RelativeError(0.01), seed, ..Sampling::default() };
         let found = run(&Diagonal { method: DiagonalMethod::XDiag, sampling }, &operator);
-        assert!(found.status == EstimateStatus::Reached && found.products <= 64, "{} products", found.products);
+        assert!(
+            found.status == EstimateStatus::Reached && found.products <= 64,
+            "{} products",
+            found.products
+        );
         assert!(distance(&found.values, &exact) <= 0.01 * norm(&exact));
     }
 }

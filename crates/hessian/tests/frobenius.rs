@@ -13,7 +13,10 @@ use relief_hessian::{
 const METHODS: [FrobeniusMethod; 2] = [FrobeniusMethod::Independent, FrobeniusMethod::LeaveOneOut];
 
 fn with_products(method: FrobeniusMethod, products: usize, seed: u64) -> Frobenius {
-    Frobenius { method, sampling: Sampling { target: Target::Products(products), seed, ..Sampling::default() } }
+    Frobenius {
+        method,
+        sampling: Sampling { target: Target::Products(products), seed, ..Sampling::default() },
+    }
 }
 
 fn run(frobenius: &Frobenius, operator: &dyn SymmetricOperator) -> FrobeniusEstimate {
@@ -126,7 +129,10 @@ fn leaving_one_out_is_better_where_the_spectrum_decays() {
         let spectrum = eigenvalues(name);
         for products in [30, 90] {
             let error = |method| over_seeds(name, &spectrum, method, products, 10).error;
-            assert!(error(FrobeniusMethod::LeaveOneOut) < 0.1 * error(FrobeniusMethod::Independent), "{name}");
+            assert!(
+                error(FrobeniusMethod::LeaveOneOut) < 0.1 * error(FrobeniusMethod::Independent),
+                "{name}"
+            );
         }
     }
 }
@@ -145,7 +151,8 @@ fn few_rows_low_rank_zero_and_scale_are_exact() {
         }
     }
     for scale in [1e-12, 1.0, 1e12] {
-        let spectrum: Vec<f64> = (0..80).map(|i| if i < 4 { scale * (1.0 - f64::from(i)) } else { 0.0 }).collect();
+        let spectrum: Vec<f64> =
+            (0..80).map(|i| if i < 4 { scale * (1.0 - f64::from(i)) } else { 0.0 }).collect();
         let found = run(&with_products(FrobeniusMethod::LeaveOneOut, 20, 0), &Rotated::new(&spectrum));
         assert!((found.value - norm(&spectrum)).abs() <= 1e-13 * norm(&spectrum));
         assert!(found.error_estimate <= 1e-12 * norm(&spectrum));

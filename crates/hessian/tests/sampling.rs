@@ -5,8 +5,8 @@ mod common;
 use common::matrices::{Rotated, done};
 use relief_hessian::{
     Control, Counted, Diagonal, DiagonalMethod, EstimateState, EstimateStatus, Estimating, Frobenius,
-    FrobeniusMethod, Observer, Outcome, Result, Sampling, Silent, SpectralSum, Summand, SymmetricOperator, Target,
-    Trace, TraceMethod,
+    FrobeniusMethod, Observer, Outcome, Result, Sampling, Silent, SpectralSum, Summand, SymmetricOperator,
+    Target, Trace, TraceMethod,
 };
 
 /// Interrupts after every block.
@@ -64,12 +64,9 @@ macro_rules! estimate {
 fn all(target: Target) -> Vec<Estimate<'static>> {
     let sampling = || Sampling { target, seed: 7, max_products: 120, ..Sampling::default() };
     let mut all: Vec<Estimate<'static>> = vec![];
-    for method in [
-        TraceMethod::Hutchinson,
-        TraceMethod::HutchPlusPlus,
-        TraceMethod::XTrace,
-        TraceMethod::XNysTrace,
-    ] {
+    for method in
+        [TraceMethod::Hutchinson, TraceMethod::HutchPlusPlus, TraceMethod::XTrace, TraceMethod::XNysTrace]
+    {
         let spectrum = if method == TraceMethod::XNysTrace { positive } else { indefinite };
         all.push(estimate!(Trace { method, sampling: sampling() }, Rotated::new(&spectrum()), |r| vec![
             r.value.to_bits(),
@@ -84,11 +81,11 @@ fn all(target: Target) -> Vec<Estimate<'static>> {
         }));
     }
     for method in [FrobeniusMethod::Independent, FrobeniusMethod::LeaveOneOut] {
-        all.push(estimate!(Frobenius { method, sampling: sampling() }, Rotated::new(&indefinite()), |r| vec![
-            r.value.to_bits(),
-            r.error_estimate.to_bits(),
-            r.products as u64
-        ]));
+        all.push(estimate!(
+            Frobenius { method, sampling: sampling() },
+            Rotated::new(&indefinite()),
+            |r| vec![r.value.to_bits(), r.error_estimate.to_bits(), r.products as u64]
+        ));
     }
     for summand in [Summand::Logarithm, Summand::EffectiveDimension] {
         let sum = || SpectralSum { summand, damping: 0.01, sampling: sampling() };
@@ -147,7 +144,9 @@ fn states_of_something_else_and_damaged_ones_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.safetensors");
     for (name, run, _) in all(Target::Products(41)) {
-        let Outcome::Interrupted(state) = run(&mut Impatient).unwrap() else { panic!("{name}: done at once") };
+        let Outcome::Interrupted(state) = run(&mut Impatient).unwrap() else {
+            panic!("{name}: done at once")
+        };
         for (other, _, resume) in all(Target::Products(41)) {
             if other != name {
                 let message = resume(state.clone(), &mut Silent).map(done).unwrap_err().to_string();
@@ -175,7 +174,10 @@ fn states_of_something_else_and_damaged_ones_are_refused() {
     }
     std::fs::write(&path, "nothing").unwrap();
     assert!(EstimateState::load(&path, "a matrix").unwrap_err().to_string().contains("not the state"));
-    let other = Trace { sampling: Sampling { target: Target::Products(41), ..Sampling::default() }, ..Trace::default() };
+    let other = Trace {
+        sampling: Sampling { target: Target::Products(41), ..Sampling::default() },
+        ..Trace::default()
+    };
     let Outcome::Interrupted(state) = other.run(&Rotated::new(&positive()), &mut Impatient).unwrap() else {
         panic!("done at once")
     };
@@ -187,14 +189,17 @@ fn states_of_something_else_and_damaged_ones_are_refused() {
 fn products_are_counted_and_progress_is_told() {
     for method in [TraceMethod::HutchPlusPlus, TraceMethod::XTrace, TraceMethod::XNysTrace] {
         let operator = Counted::new(Rotated::new(&positive()));
-        let sampling = Sampling { target: Target::RelativeError(0.01), max_products: 140, ..Sampling::default() };
+        let sampling =
+            Sampling { target: Target::RelativeError(0.01), max_products: 140, ..Sampling::default() };
         let mut diary = Diary::default();
         let found = done(Trace { method, sampling }.run(&operator, &mut diary).unwrap());
         assert_eq!(found.products, operator.products());
         assert!(found.products <= 140);
         let told = diary.0.last().unwrap();
         assert_eq!((told.products, told.max_products), (found.products, 140));
-        assert!(diary.0.windows(2).all(|w| w[0].products < w[1].products && w[1].products <= w[0].products + 8));
+        assert!(
+            diary.0.windows(2).all(|w| w[0].products < w[1].products && w[1].products <= w[0].products + 8)
+        );
         assert!(diary.0[0].value.is_none() && diary.0.iter().all(|p| p.products <= p.planned));
         assert!(told.error_estimate.unwrap() > found.error_estimate);
     }

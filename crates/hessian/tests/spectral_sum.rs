@@ -31,9 +31,9 @@ fn exact(summand: Summand, damping: f64, spectrum: &[f64]) -> f64 {
 
 fn spectra() -> [(&'static str, Vec<f64>); 3] {
     [
-        ("1 / i", (1..=500).map(|i| 1.0 / f64::from(i)).collect()),
-        ("a few and none", (0..500).map(|i| if i < 7 { 5.0 - 0.5 * f64::from(i) } else { 0.0 }).collect()),
-        ("0.95^i", (0..500).map(|i| 0.95f64.powi(i)).collect()),
+        ("1 / i", (1..=300).map(|i| 1.0 / f64::from(i)).collect()),
+        ("a few and none", (0..300).map(|i| if i < 7 { 5.0 - 0.5 * f64::from(i) } else { 0.0 }).collect()),
+        ("0.95^i", (0..300).map(|i| 0.95f64.powi(i)).collect()),
     ]
 }
 
@@ -51,9 +51,16 @@ fn error_estimates_are_calibrated() {
                     })
                     .collect();
                 let record = Record::new(&format!("{name}, {summand:?}, {damping}"), expected, &results);
-                assert!((0.85..=0.995).contains(&record.covered), "{name}, {summand:?}, {damping}: {}", record.covered);
+                assert!(
+                    (0.85..=0.995).contains(&record.covered),
+                    "{name}, {summand:?}, {damping}: {}",
+                    record.covered
+                );
                 let ratio = record.estimate / record.error;
-                assert!((0.8..1.25).contains(&ratio), "{name}, {summand:?}, {damping}: estimate over error {ratio}");
+                assert!(
+                    (0.8..1.25).contains(&ratio),
+                    "{name}, {summand:?}, {damping}: estimate over error {ratio}"
+                );
             }
         }
     }
@@ -64,19 +71,20 @@ fn a_relative_error_is_reached_or_said_not_to_be() {
     for (name, spectrum) in &spectra() {
         for summand in BOTH {
             let expected = exact(summand, 0.01, spectrum);
+            // Few effective dimensions among many take many probes.
+            let share = if *name == "a few and none" { 0.3 } else { 0.05 };
             let mut met = 0;
             for seed in 0..20 {
-                let sampling = Sampling { target: Target::RelativeError(0.05), seed, ..Sampling::default() };
+                let sampling = Sampling { target: Target::RelativeError(share), seed, ..Sampling::default() };
                 let found = run(&SpectralSum { summand, damping: 0.01, sampling }, &Rotated::new(spectrum));
                 assert_eq!(found.status, EstimateStatus::Reached, "{name}, {summand:?}");
                 assert!(found.quadrature_error <= 0.5 * found.error_estimate);
-                met += usize::from((found.value - expected).abs() <= 0.05 * expected.abs());
+                met += usize::from((found.value - expected).abs() <= share * expected.abs());
             }
             assert!(met >= 18, "{name}, {summand:?}: {met} of 20");
         }
     }
-    let sampling =
-        Sampling { target: Target::RelativeError(1e-4), max_products: 50, ..Sampling::default() };
+    let sampling = Sampling { target: Target::RelativeError(1e-4), max_products: 50, ..Sampling::default() };
     let sum = SpectralSum { summand: Summand::EffectiveDimension, damping: 0.01, sampling };
     let found = run(&sum, &Rotated::new(&spectra()[0].1));
     assert_eq!((found.status, found.products), (EstimateStatus::BudgetSpent, 50));
@@ -84,8 +92,7 @@ fn a_relative_error_is_reached_or_said_not_to_be() {
 
 #[test]
 fn bounds_hold_whatever_the_number_of_steps() {
-    // One eigenvalue for each probe to see: every probe has the same form, and only the quadrature is uncertain. With the
-    // spectrum of a Wishart-like matrix and n large, forms differ little; the bounds must contain the mean.
+    // With many rows, forms differ little between probes, and what is uncertain is the quadrature.
     let n = 20_000;
     let spectrum: Vec<f64> = (0..n).map(|i| f64::from(i) / f64::from(n)).collect();
     let operator = Rotated::new(&spectrum);
@@ -96,7 +103,7 @@ fn bounds_hold_whatever_the_number_of_steps() {
             assert!(found.quadrature_error > 0.0);
             let error = (found.value - expected).abs();
             assert!(
-                error <= found.quadrature_error + 3.0 * found.error_estimate,
+                error <= found.quadrature_error + 3.0 * (found.error_estimate - found.quadrature_error),
                 "{summand:?}, {products} steps: {error} of {found:?}"
             );
         }
@@ -109,7 +116,10 @@ fn one_value_is_exact_and_so_is_one_row() {
         for summand in BOTH {
             let found = run(&with_products(summand, 0.5, 4, 0), &Rotated::new(&spectrum));
             let expected = exact(summand, 0.5, &spectrum);
-            assert!((found.value - expected).abs() <= 1e-12 * (1.0 + expected.abs()), "{found:?}, {expected}");
+            assert!(
+                (found.value - expected).abs() <= 1e-12 * (1.0 + expected.abs()),
+                "{found:?}, {expected}"
+            );
             assert!(found.error_estimate <= 1e-11 * (1.0 + expected.abs()), "{found:?}");
         }
     }
@@ -120,7 +130,7 @@ fn short_memory_ends_probes_early_and_says_so() {
     let spectrum = &spectra()[0].1;
     let mut sum = with_products(Summand::Logarithm, 1e-3, 60, 0);
     let free = run(&sum, &Rotated::new(spectrum));
-    sum.sampling.memory = 8 * 500 * 4;
+    sum.sampling.memory = 8 * 300 * 4;
     let short = run(&sum, &Rotated::new(spectrum));
     assert!(short.probes > free.probes && short.quadrature_error > 10.0 * free.quadrature_error);
     let error = (short.value - exact(Summand::Logarithm, 1e-3, spectrum)).abs();
@@ -151,10 +161,14 @@ fn gauss_newton_matrices_have_an_effective_dimension() {
     let values = matrix.self_adjoint_eigenvalues(faer::Side::Lower).unwrap();
     let damping = 1e-2;
     let expected = exact(Summand::EffectiveDimension, damping, &values);
-    let mut sum = with_products(Summand::EffectiveDimension, damping, 60, 0);
-    sum.sampling.unit_roundoff = f64::from(f32::EPSILON) / 2.0;
-    let found = run(&sum, &operator);
-    println!("effective dimension {} +- {}, from all eigenvalues {expected}", found.value, found.error_estimate);
-    assert!((found.value - expected).abs() <= 3.0 * found.error_estimate);
-    assert!(found.error_estimate < 0.2 * expected);
+    let results: Vec<(f64, f64)> = (0..20)
+        .map(|seed| {
+            let mut sum = with_products(Summand::EffectiveDimension, damping, 60, seed);
+            sum.sampling.unit_roundoff = f64::from(f32::EPSILON) / 2.0;
+            let found = run(&sum, &operator);
+            (found.value, found.error_estimate)
+        })
+        .collect();
+    let record = Record::new(&format!("effective dimension {expected}"), expected, &results);
+    assert!(record.covered >= 0.85 && record.error < 0.1 && record.bias.abs() < record.error);
 }

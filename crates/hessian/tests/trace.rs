@@ -118,7 +118,10 @@ fn small_spectra() -> Vec<(&'static str, Vec<f64>)> {
     vec![
         ("slow decay", decay(0.9)),
         ("fast decay", decay(0.4)),
-        ("low rank and a tail", (0..60).map(|i| if i < 5 { 3.0 - 0.1 * f64::from(i) } else { 0.01 }).collect()),
+        (
+            "low rank and a tail",
+            (0..60).map(|i| if i < 5 { 3.0 - 0.1 * f64::from(i) } else { 0.01 }).collect(),
+        ),
     ]
 }
 
@@ -142,7 +145,12 @@ fn xtrace_is_its_definition() {
             };
             let (value, error) = leave_out(k, &estimate);
             assert_close(found.value, value, 1e-10, &format!("{name}, {k} probes: value"));
-            assert_near(found.error_estimate, error, 1e-10 * value.abs(), &format!("{name}, {k} probes: error"));
+            assert_near(
+                found.error_estimate,
+                error,
+                1e-10 * value.abs(),
+                &format!("{name}, {k} probes: error"),
+            );
             assert_eq!((found.samples, found.products), (k, 2 * k));
         }
     }
@@ -182,7 +190,12 @@ fn xnystrace_is_its_definition() {
             };
             let (value, error) = leave_out(k, &estimate);
             assert_close(found.value, value, 1e-10, &format!("{name}, {k} probes: value"));
-            assert_near(found.error_estimate, error, 1e-10 * value.abs(), &format!("{name}, {k} probes: error"));
+            assert_near(
+                found.error_estimate,
+                error,
+                1e-10 * value.abs(),
+                &format!("{name}, {k} probes: error"),
+            );
             assert_eq!((found.samples, found.products), (k, k + 1));
         }
     }
@@ -261,13 +274,18 @@ fn error_estimates_are_calibrated_on_trained_networks() {
     for name in ["digits-mlp-tanh", "digits-mlp-relu"] {
         let spectrum = eigenvalues(name);
         for method in METHODS {
-            let spectrum = if method == TraceMethod::XNysTrace { positive(&spectrum) } else { spectrum.clone() };
+            let spectrum =
+                if method == TraceMethod::XNysTrace { positive(&spectrum) } else { spectrum.clone() };
             let record = over_seeds(name, &spectrum, method, 30, 0..200);
             assert!((0.85..=0.995).contains(&record.covered), "{name}, {method:?}: {}", record.covered);
             let ratio = record.estimate / record.error;
             assert!((0.8..1.25).contains(&ratio), "{name}, {method:?}: estimate over error {ratio}");
             // No bias beyond four standard deviations of the mean.
-            assert!(record.bias.abs() <= 4.0 * record.error / 200f64.sqrt(), "{name}, {method:?}: {}", record.bias);
+            assert!(
+                record.bias.abs() <= 4.0 * record.error / 200f64.sqrt(),
+                "{name}, {method:?}: {}",
+                record.bias
+            );
         }
     }
 }
@@ -294,11 +312,11 @@ fn error_estimates_are_calibrated_where_probes_depend_on_each_other() {
 fn better_methods_are_better() {
     let spectrum = eigenvalues("digits-mlp-tanh");
     for products in [30, 90] {
-        let error = |method, spectrum: &[f64]| {
-            over_seeds("digits-mlp-tanh", spectrum, method, products, 0..20).error
-        };
+        let error =
+            |method, spectrum: &[f64]| over_seeds("digits-mlp-tanh", spectrum, method, products, 0..20).error;
         let [hutchinson, hutch, xtrace] =
-            [TraceMethod::Hutchinson, TraceMethod::HutchPlusPlus, TraceMethod::XTrace].map(|m| error(m, &spectrum));
+            [TraceMethod::Hutchinson, TraceMethod::HutchPlusPlus, TraceMethod::XTrace]
+                .map(|m| error(m, &spectrum));
         assert!(hutch < 0.5 * hutchinson && xtrace < hutch, "{hutchinson} {hutch} {xtrace}");
         let positive = positive(&spectrum);
         assert!(error(TraceMethod::XNysTrace, &positive) < error(TraceMethod::XTrace, &positive));
@@ -369,7 +387,9 @@ fn matrices_with_negative_eigenvalues_are_refused_by_xnystrace_or_estimated_hone
                 }
             }
             let worst = errors.iter().copied().fold(0.0, f64::max);
-            println!("{name}, {products} products: {refused} of 40 refused, the others off by {worst:.2} estimates");
+            println!(
+                "{name}, {products} products: {refused} of 40 refused, the others off by {worst:.2} estimates"
+            );
             assert!(worst < 5.0, "{name}, {products} products: off by {worst} error estimates");
         }
     }
@@ -390,7 +410,8 @@ fn positive_semidefinite_matrices_are_never_refused() {
                         trace.sampling.unit_roundoff = f64::from(f32::EPSILON) / 2.0;
                     }
                     let found = trace.run(&operator, &mut Silent).map(done);
-                    let found = found.unwrap_or_else(|e| panic!("rank {rank}, decay {decay}, {products}: {e}"));
+                    let found =
+                        found.unwrap_or_else(|e| panic!("rank {rank}, decay {decay}, {products}: {e}"));
                     let error = (found.value - spectrum.iter().sum::<f64>()).abs();
                     assert!(
                         error <= 6.0 * found.error_estimate,
@@ -451,7 +472,11 @@ fn degenerate_matrices_have_traces_too() {
                 let allowed = 4.0 * found.error_estimate;
                 assert!(error <= allowed, "{name}, {method:?}: {} +- {allowed}, {exact}", found.value);
                 if spectrum.len() <= 11 {
-                    assert_eq!((found.status, found.products), (EstimateStatus::Exact, spectrum.len()), "{name}");
+                    assert_eq!(
+                        (found.status, found.products),
+                        (EstimateStatus::Exact, spectrum.len()),
+                        "{name}"
+                    );
                     assert!(found.error_estimate <= 1e-13 * (1.0 + exact.abs()));
                 }
                 if *name == "zero" && method != TraceMethod::Hutchinson {

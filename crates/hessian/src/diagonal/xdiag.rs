@@ -68,8 +68,7 @@ pub(super) fn estimate(sketch: &Sketch) -> (Vec<f64>, Vec<f64>) {
 
 impl<'a> Rows<'a> {
     fn new(left_out: &LeaveOut<'a>, rows: &Range<usize>, outside: Vec<Vec<f64>>) -> Self {
-        let basis: Vec<&[f64]> =
-            left_out.sketch.basis.vectors.iter().map(|q| &q[rows.clone()]).collect();
+        let basis: Vec<&[f64]> = left_out.sketch.basis.vectors.iter().map(|q| &q[rows.clone()]).collect();
         let mut whole = vec![0.0; rows.len()];
         for (j, (q, e)) in basis.iter().zip(&outside).enumerate() {
             let column: Vec<f64> = left_out.projected.col(j).iter().copied().collect();

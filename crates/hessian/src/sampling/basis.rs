@@ -4,7 +4,7 @@ use faer::Mat;
 
 use crate::lanczos::vectors;
 
-/// Q and R with Q R = [y_1, y_2, ...]. A vector that depends on those before it adds a column to R and none to Q.
+/// Q and R with `Q R = [y_1, y_2, ...]`. A vector that depends on those before it adds a column to R and none to Q.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Basis {
     /// The columns of Q.

@@ -6,8 +6,8 @@ use crate::lanczos::vectors::{self, dot};
 /// Share of a probe's row by which it may fall short of unit length and still count as indispensable.
 const ROUNDING: f64 = 1e-8;
 
-/// For every vector y_i of a basis, the unit vector s_i, in the coordinates of Q, that is orthogonal to all other y_j;
-/// `None` where y_i lies in their span.
+/// For every vector `y_i` that was added to a basis, the unit vector `s_i`, in the coordinates of Q, that is orthogonal to all
+/// the others; `None` where `y_i` lies in their span.
 ///
 /// With R' = U T, the i-th row of R's pseudoinverse, which is orthogonal to the other columns of R, is T^-1 (row i of U).
 /// Leaving out column i lowers R's rank where that row of U has length 1: always, if R is square.

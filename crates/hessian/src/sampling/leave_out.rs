@@ -1,11 +1,11 @@
-//! Probes of a sketch as tests of what the others found (Epperly, Tropp & Webber 2024, section 2).
+//! Probes of a sketch as tests of what the others found (Epperly, Tropp & Webber 2024).
 //!
-//! Q R = A W for the probes W = [w_1, ..., w_k]. The products of all probes but some span what Q spans but for some
-//! orthonormal directions S: S = s_i where only probe i is left out, see [`directions`]. With P the projection onto the rest,
-//! (I - P) A (I - P) is independent of w_i, which can sample it. All that is needed of the long vectors is in a few small
-//! matrices: with H = Q'AQ, E = AQ - QH, v = Q'w_i and c = S'v,
+//! Q R = A W with the k probes as the columns of W. The products of all probes but some span what Q spans, but for some
+//! orthonormal directions S: that of probe i alone, see [`directions`], or two where another one is left out besides. With P
+//! the projection onto the rest, (I - P) A (I - P) is independent of probe i, which can sample it. All that is needed of the
+//! long vectors is in a few small matrices. With H = Q'AQ, E = AQ - QH, w the probe, r its column of R, v = Q'w, c = S'v:
 //!
-//! (I - P) A (I - P) w_i = E (S c - v) + Q S (S'(R e_i - H v) + S'H S c).
+//! (I - P) A (I - P) w = E (S c - v) + Q S (S'(r - H v) + S'H S c).
 
 use faer::Mat;
 use rayon::prelude::*;
@@ -22,7 +22,7 @@ pub(crate) struct LeaveOut<'a> {
     pub(crate) projected: Mat<f64>,
     /// E'E.
     rest: Mat<f64>,
-    /// s_i; `None` where the other products span the same space without this one.
+    /// Each probe's own; `None` where the other products span the same space without this one.
     directions: Vec<Option<Direction>>,
     probes: Vec<Seen>,
 }
@@ -58,7 +58,7 @@ pub(crate) struct Test {
     pub(crate) lacking: Vec<Direction>,
     /// c.
     share: Vec<f64>,
-    /// S'(R e_i - H v + H S c).
+    /// S'(r - H v + H S c).
     back: Vec<f64>,
     /// S'H S.
     pub(crate) lost: Vec<Vec<f64>>,

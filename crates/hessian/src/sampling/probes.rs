@@ -17,7 +17,8 @@ pub(crate) enum Entries {
     Sign,
 }
 
-/// The probes `first..first + count` of a seed; probe number i is what stream i of ChaCha8 draws, first row first.
+/// The probes `first..first + count` of a seed; probe number i is what stream i of
+/// [`ChaCha8Rng`] draws, first row first.
 #[derive(Debug)]
 pub(crate) struct Probes {
     entries: Entries,

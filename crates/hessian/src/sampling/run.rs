@@ -163,7 +163,8 @@ impl Sampling {
             let products = operator.apply_block(&inputs)?;
             if products.iter().flatten().any(|x| !x.is_finite()) {
                 return Err(Error::NonFinite(
-                    "a matrix-vector product is not finite: the numbers overflow at this point; try f64".into(),
+                    "a matrix-vector product is not finite: the numbers overflow at this point; try f64"
+                        .into(),
                 ));
             }
             state.products += products.len();
@@ -211,7 +212,11 @@ impl Sampling {
         let allowed = wanted.min(self.max_products).min(method.most(n));
         let planned = allowed.min(room);
         if planned < state.planned + method.least {
-            return Some(if room < allowed { EstimateStatus::MemorySpent } else { EstimateStatus::BudgetSpent });
+            return Some(if room < allowed {
+                EstimateStatus::MemorySpent
+            } else {
+                EstimateStatus::BudgetSpent
+            });
         }
         state.planned = planned;
         state.work.task_mut().plan(planned);

@@ -9,7 +9,7 @@ use super::run::{BLOCK, Task};
 use crate::Result;
 use crate::lanczos::vectors;
 
-/// Q R = A [w_1, ..., w_k] for probes w, and Z = A Q: two vectors kept for two products.
+/// Q R = A W with k probes as the columns of W, and Z = A Q: two vectors kept for two products.
 #[derive(Debug, Clone)]
 pub(crate) struct Sketch {
     pub(crate) n: usize,

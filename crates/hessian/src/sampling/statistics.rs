@@ -45,13 +45,13 @@ pub(crate) fn independent(samples: &[f64]) -> Scalar {
     Scalar { value, error: (deviations / (k * (k - 1.0))).sqrt(), samples: samples.len() }
 }
 
-/// Mean and standard error of estimates f_i from k probes, each of which is left out of what it tests.
+/// Mean and standard error of estimates `f_i` from k probes, each of which is left out of what it tests.
 ///
-/// The error estimate of Epperly, Tropp & Webber (2024, section 2.4), sqrt(sum of (f_i - mean)^2 / (k (k - 1))), treats the
-/// f_i as uncorrelated. But they share probes: the variance of their mean is the expectation of that square plus the
-/// covariance of two of them. Let f_ij be the estimate from probe i when probe j was never there (`without`). Whatever the
-/// other probes are, f_i and f_ij have the same expectation over probe i, from which follows cov(f_i, f_j) =
-/// E (f_i - f_ij)(f_j - f_ji). So the variance has an estimate without bias, from the same products.
+/// The error estimate of Epperly, Tropp & Webber (2024), the root of `sum of (f_i - mean)^2 / (k (k - 1))`, treats them as
+/// uncorrelated. But they share probes: the variance of their mean is the expectation of that square plus the covariance of
+/// two of them. Let `f_ij` be the estimate from probe i when probe j was never there (`without`). Whatever the other probes
+/// are, `f_i` and `f_ij` have the same expectation over probe i, from which follows
+/// `cov(f_i, f_j) = E (f_i - f_ij)(f_j - f_ji)`. So the variance has an estimate without bias, from the same products.
 pub(crate) fn exchangeable(samples: &[f64], without: &[Vec<f64>]) -> Scalar {
     let k = samples.len();
     let mut covariance = 0.0;

@@ -59,9 +59,9 @@ impl Work {
             _ => return None,
         })
     }
+}
 
-    /// The error of an estimator that is given another's work, which only a state that was tampered with can do.
-    pub(crate) fn misplaced(&self) -> Error {
-        Error::State("the state belongs to another estimator: repeat the interrupted command".into())
-    }
+/// The error of an estimator that is given another's work, which only a state that was tampered with can do.
+pub(crate) fn misplaced() -> Error {
+    Error::State("the state belongs to another estimator: repeat the interrupted command".into())
 }

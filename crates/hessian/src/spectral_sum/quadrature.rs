@@ -107,9 +107,13 @@ impl Quadrature {
         })
     }
 
+    /// The next probe, as a unit vector.
     fn probe(&self) -> Vec<f64> {
         let number = self.finished.len() as u64;
-        Probes::new(Entries::Normal, self.seed, number, 1, self.n).whole().remove(0)
+        let mut probe = Probes::new(Entries::Normal, self.seed, number, 1, self.n).whole().remove(0);
+        let length = vectors::norm(&probe);
+        vectors::scale(&mut probe, 1.0 / length);
+        probe
     }
 
     /// The form after the last step, or an error if there is a negative eigenvalue.
@@ -134,7 +138,8 @@ impl Quadrature {
         }
         let [mean, variance] = self.moments(&gauss);
         // The last entry that gives the extended matrix the eigenvalue 0.
-        let corner: f64 = beta * beta * gauss.nodes.iter().zip(&gauss.last).map(|(x, u)| u * u / x).sum::<f64>();
+        let corner: f64 =
+            beta * beta * gauss.nodes.iter().zip(&gauss.last).map(|(x, u)| u * u / x).sum::<f64>();
         let lower = if beta == 0.0 || least <= rounding || !corner.is_finite() {
             mean
         } else {
@@ -157,7 +162,8 @@ impl Quadrature {
             Summand::Logarithm => (x.max(0.0) + damping).ln(),
             Summand::EffectiveDimension => x.max(0.0) / (x.max(0.0) + damping),
         };
-        let values: Vec<(f64, f64)> = rule.nodes.iter().zip(&rule.first).map(|(x, u)| (f(*x), u * u)).collect();
+        let values: Vec<(f64, f64)> =
+            rule.nodes.iter().zip(&rule.first).map(|(x, u)| (f(*x), u * u)).collect();
         let mean: f64 = values.iter().map(|(f, weight)| weight * f).sum();
         [mean, values.iter().map(|(f, weight)| weight * (f - mean).powi(2)).sum()]
     }
@@ -193,15 +199,7 @@ impl Task for Quadrature {
         if self.products == self.planned {
             return Ok(vec![]);
         }
-        Ok(vec![match self.basis.vectors.last() {
-            Some(last) => last.clone(),
-            None => {
-                let mut probe = self.probe();
-                let length = vectors::norm(&probe);
-                vectors::scale(&mut probe, 1.0 / length);
-                probe
-            }
-        }])
+        Ok(vec![self.basis.vectors.last().cloned().unwrap_or_else(|| self.probe())])
     }
 
     fn absorb(&mut self, inputs: &[Vec<f64>], products: Vec<Vec<f64>>) -> Result<()> {

@@ -7,9 +7,9 @@ use crate::Result;
 use crate::lanczos::vectors::{self, dot};
 use crate::sampling::packed::Packed;
 use crate::sampling::probes::{Entries, Piece, Probes};
+use crate::sampling::run::{BLOCK, Task};
 use crate::sampling::sketch::Sketch;
 use crate::sampling::statistics::{Scalar, independent};
-use crate::sampling::run::{BLOCK, Task};
 
 /// Number of the first probe that samples what the sketch leaves out.
 const FIRST_OUTSIDE: u64 = 1 << 32;

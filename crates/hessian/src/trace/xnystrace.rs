@@ -19,7 +19,7 @@ const PRODUCT_UNITS: f64 = 512.0;
 /// The same in units of n times the rounding of f64: that of the small matrices, and of what counts as dependent in the basis.
 const SUM_UNITS: f64 = 256.0;
 
-/// Q R = (A + shift I) [w_1, ..., w_k] for normal probes w: one vector kept for each product.
+/// Q R = (A + shift I) W with k normal probes as the columns of W: one vector kept for each product.
 #[derive(Debug, Clone)]
 pub(crate) struct Nystrom {
     pub(crate) n: usize,
@@ -45,13 +45,15 @@ struct Small {
     gram: Mat<f64>,
 }
 
-/// What leaving probes out is made of: columns v_i of a root of X^-1 (v_i'v_j is its entry), b_i of Y X^-1 in the
-/// coordinates of Q, and l_i of a root of (W'W)^-1.
+/// What leaving probes out is made of, one column a probe.
 struct Columns {
     unit: f64,
     whole: f64,
+    /// V with V'V = X^-1.
     v: Vec<Vec<f64>>,
+    /// B = Y X^-1 in the coordinates of Q.
     b: Vec<Vec<f64>>,
+    /// L with L'L = (W'W)^-1.
     l: Vec<Vec<f64>>,
 }
 
@@ -150,10 +152,10 @@ impl Nystrom {
     /// One estimate of the trace for each probe left out, and in row i and column j that from probe i had probe j never
     /// been there.
     ///
-    /// Let Y = A W with the probes as columns of W, X = W'Y, and b_i column i of Y X^-1. The approximation without probe i
-    /// is Y X^-1 Y' - b_i b_i' / (X^-1)_ii, and what it misses has the form w_i'(A - ...)w_i = 1 / (X^-1)_ii. It misses
-    /// nothing of the other probes' span, outside of which w_i has the squared length 1 / ((W'W)^-1)_ii. Leaving out
-    /// another probe first projects v, b and l alike.
+    /// Let Y = A W, X = W'Y, and v, b and l the probe's columns of V, B and L. The approximation without probe w is
+    /// Y X^-1 Y' - b b' / |v|^2, and what it misses has the form w'(A - ...)w = 1 / |v|^2. It misses nothing of the other
+    /// probes' span, outside of which w has the squared length 1 / |l|^2. Another probe is left out by making v and l
+    /// orthogonal to its columns, and changing b as v.
     fn samples(&self) -> Result<(Vec<f64>, Vec<Vec<f64>>)> {
         let k = self.probes();
         let columns = self.small().columns().map_err(|()| not_semidefinite(f64::NAN))?;
@@ -162,7 +164,9 @@ impl Nystrom {
             .into_par_iter()
             .map(|i| {
                 let own = columns.estimate(i, None, self.n - (k - 1)) - shifted;
-                let without = |j: usize| if i == j { own } else { columns.estimate(i, Some(j), self.n - (k - 2)) - shifted };
+                let without = |j: usize| {
+                    if i == j { own } else { columns.estimate(i, Some(j), self.n - (k - 2)) - shifted }
+                };
                 (own, (0..k).map(without).collect())
             })
             .collect();
@@ -238,7 +242,8 @@ impl Task for Nystrom {
         if done == self.planned {
             return Ok(vec![self.doubtful()?.0]);
         }
-        Ok(Probes::new(Entries::Normal, self.seed, done as u64, BLOCK.min(self.planned - done), self.n).whole())
+        Ok(Probes::new(Entries::Normal, self.seed, done as u64, BLOCK.min(self.planned - done), self.n)
+            .whole())
     }
 
     fn absorb(&mut self, inputs: &[Vec<f64>], mut products: Vec<Vec<f64>>) -> Result<()> {

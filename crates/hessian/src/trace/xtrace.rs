@@ -1,5 +1,5 @@
-//! XTrace (Epperly, Tropp & Webber 2024, section 2): every probe samples what the products of the others leave of the
-//! matrix, with its length normalised there (section 2.3 of the same paper).
+//! XTrace (Epperly, Tropp & Webber 2024): every probe samples what the products of the others leave of the matrix, with its
+//! length normalised there.
 
 use crate::sampling::leave_out::LeaveOut;
 use crate::sampling::sketch::Sketch;

@@ -108,7 +108,8 @@ impl Record {
     /// Of values and their error estimates, and printed.
     pub(crate) fn new(what: &str, exact: f64, results: &[(f64, f64)]) -> Self {
         let count = results.len() as f64;
-        let mean = |of: &dyn Fn(f64, f64) -> f64| results.iter().map(|(v, e)| of(*v, *e)).sum::<f64>() / count;
+        let mean =
+            |of: &dyn Fn(f64, f64) -> f64| results.iter().map(|(v, e)| of(*v, *e)).sum::<f64>() / count;
         let size = exact.abs();
         let record = Self {
             bias: mean(&|v, _| v - exact) / size,
