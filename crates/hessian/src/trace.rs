@@ -39,8 +39,8 @@ pub enum TraceMethod {
     XTrace,
     /// The same with Nystrom approximations, which find twice as much from as many products (same paper). For positive
     /// semidefinite matrices only: Gauss-Newton, Fisher. One product looks for negative eigenvalues in the most doubtful
-    /// direction, and a matrix that has some there is refused; one that passes although it has some can be further off than
-    /// the error estimate says.
+    /// direction, and a matrix that has some there is refused; one that passes although it has some is estimated without bias,
+    /// but not to be relied on.
     #[serde(rename = "xnystrace")]
     XNysTrace,
 }

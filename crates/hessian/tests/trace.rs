@@ -300,7 +300,8 @@ fn error_estimates_are_calibrated_where_probes_depend_on_each_other() {
     ];
     for (name, spectrum) in &spectra {
         for method in METHODS {
-            for products in [30, 90] {
+            let leaves_out = matches!(method, TraceMethod::XTrace | TraceMethod::XNysTrace);
+            for products in if leaves_out { vec![30, 90] } else { vec![30] } {
                 let record = over_seeds(name, spectrum, method, products, 0..200);
                 assert!((0.85..=0.995).contains(&record.covered), "{name}, {method:?}: {}", record.covered);
             }
@@ -310,17 +311,12 @@ fn error_estimates_are_calibrated_where_probes_depend_on_each_other() {
 
 #[test]
 fn better_methods_are_better() {
+    let steep: Vec<f64> = (0..200).map(|i| 0.9f64.powi(i)).collect();
+    let errors = METHODS.map(|method| over_seeds("0.9^i", &steep, method, 90, 0..30).error);
+    assert!(errors.is_sorted_by(|a, b| *a > 2.0 * b), "{errors:?}");
     let spectrum = eigenvalues("digits-mlp-tanh");
-    for products in [30, 90] {
-        let error =
-            |method, spectrum: &[f64]| over_seeds("digits-mlp-tanh", spectrum, method, products, 0..20).error;
-        let [hutchinson, hutch, xtrace] =
-            [TraceMethod::Hutchinson, TraceMethod::HutchPlusPlus, TraceMethod::XTrace]
-                .map(|m| error(m, &spectrum));
-        assert!(hutch < 0.5 * hutchinson && xtrace < hutch, "{hutchinson} {hutch} {xtrace}");
-        let positive = positive(&spectrum);
-        assert!(error(TraceMethod::XNysTrace, &positive) < error(TraceMethod::XTrace, &positive));
-    }
+    let errors = [0, 1, 2].map(|m| over_seeds("digits-mlp-tanh", &spectrum, METHODS[m], 30, 0..50).error);
+    assert!(errors[1] < 0.5 * errors[0] && errors[2] < 0.9 * errors[1], "{errors:?}");
 }
 
 #[test]
@@ -330,7 +326,7 @@ fn a_relative_error_is_reached_with_few_products_and_not_by_chance() {
     let operator = Rotated::new(&spectrum);
     for (method, target) in [(TraceMethod::XTrace, 0.02), (TraceMethod::HutchPlusPlus, 0.05)] {
         let (mut results, mut products) = (vec![], 0);
-        for seed in 0..200 {
+        for seed in 0..100 {
             let sampling = Sampling { target: Target::RelativeError(target), seed, ..Sampling::default() };
             let found = run(&Trace { method, sampling }, &operator);
             assert_eq!(found.status, EstimateStatus::Reached);
@@ -339,9 +335,9 @@ fn a_relative_error_is_reached_with_few_products_and_not_by_chance() {
             results.push((found.value, found.error_estimate));
         }
         let met = results.iter().filter(|(v, _)| (v - exact).abs() <= target * exact).count();
-        println!("{method:?}: {met} of 200 within {target}, {} products on average", products as f64 / 200.0);
+        println!("{method:?}: {met} of 100 within {target}, {} products on average", products as f64 / 100.0);
         let record = Record::new("where the target stopped", exact, &results);
-        assert!(met >= 184 && record.covered >= 0.85, "{method:?}: {met} of 200, covered {}", record.covered);
+        assert!(met >= 92 && record.covered >= 0.85, "{method:?}: {met} of 100, covered {}", record.covered);
     }
     // Stopping once the running mean moves by less than 0.1 %, as PyHessian does, stops by chance.
     let errors: Vec<f64> = (0..50)
@@ -372,26 +368,27 @@ fn matrices_with_negative_eigenvalues_are_refused_by_xnystrace_or_estimated_hone
     };
     let refused = message(&negative, 10, 0).unwrap_err();
     assert!(refused.contains("negative eigenvalues (x'Ax / x'x = -"), "{refused}");
-    for name in ["digits-mlp-relu", "fashion-cnn-bn"] {
+    // How many of 40 are refused: the more products, the more directions are seen.
+    for (name, products, least) in [
+        ("digits-mlp-relu", 30, 0),
+        ("digits-mlp-relu", 90, 35),
+        ("fashion-cnn-bn", 16, 10),
+        ("fashion-cnn-bn", 24, 35),
+        ("fashion-cnn-bn", 45, 40),
+    ] {
         let spectrum = eigenvalues(name);
         let exact: f64 = spectrum.iter().sum();
-        for products in [16, 30, 90] {
-            let (mut refused, mut errors) = (0, vec![]);
-            for seed in 0..40 {
-                match message(&spectrum, products, seed) {
-                    Err(_) => refused += 1,
-                    Ok(found) => {
-                        let found = done(found);
-                        errors.push((found.value - exact).abs() / found.error_estimate);
-                    }
-                }
+        let (mut refused, mut worst) = (0, 0.0f64);
+        for seed in 0..40 {
+            match message(&spectrum, products, seed).map(done) {
+                Err(_) => refused += 1,
+                Ok(found) => worst = worst.max((found.value - exact).abs() / found.error_estimate),
             }
-            let worst = errors.iter().copied().fold(0.0, f64::max);
-            println!(
-                "{name}, {products} products: {refused} of 40 refused, the others off by {worst:.2} estimates"
-            );
-            assert!(worst < 5.0, "{name}, {products} products: off by {worst} error estimates");
         }
+        println!(
+            "{name}, {products} products: {refused} of 40 refused, the others off by {worst:.2} estimates"
+        );
+        assert!(refused >= least && worst < 5.0, "{name}, {products}: {refused} refused, {worst} estimates");
     }
 }
 

@@ -73,9 +73,6 @@ pub(crate) struct Sample {
     pub(crate) square: f64,
 }
 
-/// Directions closer together than this are multiplied anew: differences of their images would be rounding.
-const CLOSE: f64 = 1e-6;
-
 impl<'a> LeaveOut<'a> {
     pub(crate) fn new(sketch: &'a Sketch) -> Self {
         let (r, k) = (sketch.basis.rank(), sketch.probes());
@@ -130,7 +127,7 @@ impl<'a> LeaveOut<'a> {
         let own = self.directions[i].as_ref();
         let other = without.filter(|j| *j != i).and_then(|j| self.directions[j].as_ref());
         let lacking: Vec<Direction> = match (own, other) {
-            (Some(own), Some(other)) => vec![other.clone(), self.orthogonal(own, other)],
+            (Some(own), Some(other)) => vec![other.clone(), own.orthogonal(other)],
             (own, other) => own.or(other).into_iter().cloned().collect(),
         };
         let probe = &self.probes[i];
@@ -191,10 +188,12 @@ impl<'a> LeaveOut<'a> {
         }
         (outside, inside)
     }
+}
 
-    /// The part of s that is orthogonal to another direction, as a unit vector.
-    fn orthogonal(&self, s: &Direction, other: &Direction) -> Direction {
-        let mut vector = s.vector.clone();
+impl Direction {
+    /// The part that is orthogonal to another direction, as a unit vector.
+    fn orthogonal(&self, other: &Self) -> Self {
+        let mut vector = self.vector.clone();
         let mut along = 0.0;
         for _ in 0..2 {
             let c = dot(&vector, &other.vector);
@@ -203,12 +202,8 @@ impl<'a> LeaveOut<'a> {
         }
         let left = vectors::norm(&vector);
         vector.iter_mut().for_each(|v| *v /= left);
-        if left < CLOSE {
-            let (image, rest) = (times(&self.projected, &vector), times(&self.rest, &vector));
-            return Direction { vector, image, rest };
-        }
         let combine = |s: &[f64], o: &[f64]| s.iter().zip(o).map(|(s, o)| (s - along * o) / left).collect();
-        Direction { vector, image: combine(&s.image, &other.image), rest: combine(&s.rest, &other.rest) }
+        Self { vector, image: combine(&self.image, &other.image), rest: combine(&self.rest, &other.rest) }
     }
 }
 
