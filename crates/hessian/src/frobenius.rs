@@ -117,7 +117,7 @@ impl Frobenius {
 fn square(sketch: &Sketch) -> Scalar {
     let left_out = LeaveOut::new(sketch);
     if sketch.exhausted() {
-        return Scalar::exact(left_out.inside().square);
+        return Scalar::exact(left_out.inside.square);
     }
     let (own, without) = left_out.samples();
     let own: Vec<f64> = own.iter().map(|s| s.square).collect();

@@ -20,8 +20,8 @@ pub(crate) struct LeaveOut<'a> {
     pub(crate) sketch: &'a Sketch,
     /// H = Q'AQ.
     pub(crate) projected: Mat<f64>,
-    /// E'E.
-    rest: Mat<f64>,
+    /// tr(PA) and 2 |AP|^2 - |PAP|^2 where P is the projection onto all of Q: exact if that is A's range.
+    pub(crate) inside: Sample,
     /// Each probe's own; `None` where the other products span the same space without this one.
     directions: Vec<Option<Direction>>,
     probes: Vec<Seen>,
@@ -109,17 +109,15 @@ impl<'a> LeaveOut<'a> {
                 }
             })
             .collect();
-        let mut this = Self { sketch, projected, rest, directions: vec![], probes };
-        this.directions = directions(&sketch.basis)
-            .into_iter()
-            .map(|s| {
-                s.map(|vector| {
-                    let (image, rest) = (times(&this.projected, &vector), times(&this.rest, &vector));
-                    Direction { vector, image, rest }
-                })
-            })
-            .collect();
-        this
+        let direction = |vector: Vec<f64>| {
+            let (image, rest) = (times(&projected, &vector), times(&rest, &vector));
+            Direction { vector, image, rest }
+        };
+        let directions = directions(&sketch.basis).into_iter().map(|s| s.map(direction)).collect();
+        let trace = |m: &Mat<f64>| (0..r).map(|i| m[(i, i)]).sum::<f64>();
+        let inside =
+            Sample { trace: trace(&projected), square: 2.0 * trace(&rest) + projected.squared_norm_l2() };
+        Self { sketch, projected, inside, directions, probes }
     }
 
     /// Probe i, left out, and probe j as if it had never been there.
@@ -144,7 +142,7 @@ impl<'a> LeaveOut<'a> {
     pub(crate) fn sample(&self, test: &Test) -> Sample {
         let probe = &self.probes[test.probe];
         let (mut form, mut square) = (probe.form, dot(&probe.along, &probe.rest));
-        let mut inside = self.inside();
+        let mut inside = self.inside;
         for (a, s) in test.lacking.iter().enumerate() {
             form += test.share[a] * (dot(&s.vector, &probe.across) + test.back[a]);
             square += test.back[a] * test.back[a] - 2.0 * test.share[a] * dot(&s.vector, &probe.rest);
@@ -167,15 +165,6 @@ impl<'a> LeaveOut<'a> {
             .into_par_iter()
             .map(|i| (sample(i, None), (0..k).map(|j| sample(i, Some(j))).collect::<Vec<_>>()))
             .unzip()
-    }
-
-    /// tr(PA) and 2 |AP|^2 - |PAP|^2 where P is the projection onto all of Q: exact if that is A's range.
-    pub(crate) fn inside(&self) -> Sample {
-        let trace = |m: &Mat<f64>| (0..m.nrows()).map(|i| m[(i, i)]).sum::<f64>();
-        Sample {
-            trace: trace(&self.projected),
-            square: 2.0 * trace(&self.rest) + self.projected.squared_norm_l2(),
-        }
     }
 
     /// The coefficients of E and of Q in (I - P) A (I - P) w.

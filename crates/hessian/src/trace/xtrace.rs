@@ -8,7 +8,7 @@ use crate::sampling::statistics::{Scalar, exchangeable};
 pub(super) fn conclude(sketch: &Sketch, unit_roundoff: f64) -> Scalar {
     let left_out = LeaveOut::new(sketch);
     let scalar = if sketch.exhausted() {
-        Scalar::exact(left_out.inside().trace)
+        Scalar::exact(left_out.inside.trace)
     } else {
         let (own, without) = left_out.samples();
         let own: Vec<f64> = own.iter().map(|s| s.trace).collect();
