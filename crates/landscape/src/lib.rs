@@ -10,5 +10,5 @@ mod slice;
 
 pub use barrier::Barrier;
 pub use direction::{Normalisation, RandomDirection, Vectors, between, cosine, orthogonalised};
-pub use scan::{Scan, scan};
+pub use scan::{Measures, Scan, scan};
 pub use slice::Slice;
