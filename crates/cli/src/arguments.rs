@@ -68,6 +68,10 @@ pub(crate) struct TaskArguments {
     #[arg(long, value_name = "N", help_heading = "Data")]
     pub(crate) limit: Option<usize>,
 
+    /// Use M random examples (of those, by --seed) instead of all
+    #[arg(long, value_name = "M", help_heading = "Data")]
+    pub(crate) sample: Option<usize>,
+
     /// Which part of the data
     #[arg(long, value_enum, default_value = "train", help_heading = "Data")]
     pub(crate) split: SplitArgument,

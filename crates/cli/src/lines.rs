@@ -14,7 +14,14 @@ pub(crate) struct Line {
     t: Vec<f64>,
     loss: Vec<Option<f64>>,
     accuracy: Option<Vec<Option<f64>>>,
+    test: Option<Test>,
     barrier: Option<Barrier>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Test {
+    loss: Vec<Option<f64>>,
+    accuracy: Option<Vec<Option<f64>>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -42,42 +49,63 @@ fn wide(values: impl IntoIterator<Item = f64>) -> bool {
 
 /// One line with its accuracy, or the losses of several.
 pub(crate) fn figure(title: &str, results: &[Saved<Line>]) -> Figure {
-    let log = wide(results.iter().flat_map(|saved| saved.result.loss()));
+    let both = |line: &Line| {
+        let test = line.test.as_ref().filter(|_| results.len() == 1).map(|test| known(&test.loss, 1.0));
+        line.loss().into_iter().chain(test.unwrap_or_default()).collect::<Vec<_>>()
+    };
+    let log = wide(results.iter().flat_map(|saved| both(&saved.result)));
     let axis = |label: &str| if log { Axis::log(label) } else { Axis::linear(label) };
     let units: Vec<&str> = results.iter().map(|saved| saved.result.unit.as_str()).collect();
     let unit = units.first().copied().filter(|first| units.iter().all(|u| u == first));
-    let x = Axis::linear(
-        unit.map_or("position on the line".to_string(), |u| format!("position on the line ({u})")),
-    );
-    let mut panel = Lines::new("", x, axis("loss"));
+    let x = Axis::linear(unit.unwrap_or("position on the line"));
+    let caption = provenance(results).join(" ");
     if let [saved] = results {
-        let line = &saved.result;
-        panel = panel.with(Series::new("loss", line.t.clone(), line.loss()));
-        if let Some(accuracy) = &line.accuracy {
-            panel = panel.with_right_axis(Axis::linear("accuracy (%)").between(0.0, 105.0)).with(
-                Series::new("accuracy", line.t.clone(), known(accuracy, 100.0))
-                    .marked(Mark::Dashed)
-                    .on_the_right(),
-            );
-        }
-        panel = panel.with_reference(Reference::event(0.0, saved.name()));
-        if let Some(to) = &line.to {
-            panel = panel.with_reference(Reference::event(1.0, stem(to)));
-        }
-        if let Some(barrier) = line.barrier.as_ref().filter(|b| b.above_line > 0.0) {
-            let nearest = (0..line.t.len())
-                .min_by(|a, b| (line.t[*a] - barrier.at).abs().total_cmp(&(line.t[*b] - barrier.at).abs()));
-            if let Some(loss) = nearest.and_then(|i| line.loss.get(i).copied().flatten()) {
-                let text = format!("barrier {:.3}", barrier.above_line);
-                panel.notes.push(Note { at: [barrier.at, loss], text });
-            }
+        return Figure { share_x: true, columns: 1, ..Figure::new(title, alone(saved, x, axis("loss"))) }
+            .captioned(caption);
+    }
+    let mut panel = Lines::new("", x, axis("loss"));
+    for saved in results {
+        panel = panel.with(Series::new(saved.name(), saved.result.t.clone(), saved.result.loss()));
+    }
+    Figure::new(title, vec![Panel::Lines(panel)]).captioned(caption)
+}
+
+/// A line by itself, with its accuracy: on the right where there is one split, below where there are two.
+fn alone(saved: &Saved<Line>, x: Axis, loss: Axis) -> Vec<Panel> {
+    let line = &saved.result;
+    let percent = || Axis::linear("accuracy (%)").between(0.0, 105.0);
+    let series = |name: &str, values| Series::new(name, line.t.clone(), values);
+    let mut panel = Lines::new("", x.clone(), loss);
+    let mut below = None;
+    if let Some(test) = &line.test {
+        panel = panel
+            .with(series("train", line.loss()))
+            .with(series("test", known(&test.loss, 1.0)).marked(Mark::Dashed));
+        if let (Some(train), Some(test)) = (&line.accuracy, &test.accuracy) {
+            let panel = Lines::new("", x, percent());
+            let panel = panel.with(series("train", known(train, 100.0)));
+            below = Some(panel.with(series("test", known(test, 100.0)).marked(Mark::Dashed)));
         }
     } else {
-        for saved in results {
-            panel = panel.with(Series::new(saved.name(), saved.result.t.clone(), saved.result.loss()));
+        panel = panel.with(series("loss", line.loss()));
+        if let Some(accuracy) = &line.accuracy {
+            let accuracy = series("accuracy", known(accuracy, 100.0)).marked(Mark::Dashed).on_the_right();
+            panel = panel.with_right_axis(percent()).with(accuracy);
         }
     }
-    Figure::new(title, vec![Panel::Lines(panel)]).captioned(provenance(results).join(" "))
+    panel = panel.with_reference(Reference::event(0.0, saved.name()));
+    if let Some(to) = &line.to {
+        panel = panel.with_reference(Reference::event(1.0, stem(to)));
+    }
+    if let Some(barrier) = line.barrier.as_ref().filter(|b| b.above_line > 0.0) {
+        let nearest = (0..line.t.len())
+            .min_by(|a, b| (line.t[*a] - barrier.at).abs().total_cmp(&(line.t[*b] - barrier.at).abs()));
+        if let Some(loss) = nearest.and_then(|i| line.loss.get(i).copied().flatten()) {
+            let text = format!("barrier {:.3}", barrier.above_line);
+            panel.notes.push(Note { at: [barrier.at, loss], text });
+        }
+    }
+    std::iter::once(panel).chain(below).map(Panel::Lines).collect()
 }
 
 /// The losses in characters.

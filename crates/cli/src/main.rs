@@ -3,6 +3,7 @@
 mod allocator;
 mod arguments;
 mod commands;
+mod directions;
 mod eigenvalue_figures;
 mod envelope;
 mod exit;
@@ -13,12 +14,14 @@ mod numbers;
 mod output;
 mod pages;
 mod planes;
+mod points;
 mod progress;
 mod report;
 mod runs;
 mod saved;
 mod scans;
 mod surfaces;
+mod survey;
 mod table;
 
 use std::process::ExitCode;

@@ -1,14 +1,49 @@
 //! Planes in parameter space: how they are made, and what a surface on one is.
 
-use relief_hessian::{Curvature, EigenPair, Lanczos, Objective, Outcome, Wanted};
-use relief_landscape::{RandomDirection, Scan, Slice, cosine, orthogonalised};
+use std::str::FromStr;
+
+use relief_hessian::{EigenPair, Objective};
+use relief_landscape::{RandomDirection, Slice, cosine, orthogonalised};
 use serde::Serialize;
 
 use crate::arguments::RunArguments;
+use crate::directions::{self, Direction, Named};
 use crate::exit::Failure;
-use crate::load::{self, Loaded};
-use crate::scans::{self, nodes};
-use crate::{numbers, progress};
+use crate::load::Loaded;
+use crate::numbers;
+use crate::scans::nodes;
+use crate::survey::{Found, FoundClass};
+
+/// Which plane, as it is named on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Of two directions.
+    Along([Named; 2]),
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(pair) = text.strip_prefix("along:") {
+            let names = pair.split(',').map(str::parse).collect::<Result<Vec<Named>, _>>()?;
+            return match <[Named; 2]>::try_from(names) {
+                Ok(names) => Ok(Self::Along(names)),
+                Err(names) => {
+                    Err(format!("a plane has two directions, not {}: write along:A,B", names.len()))
+                }
+            };
+        }
+        match text {
+            "random" => Ok(Self::Along([Named::Random, Named::Random])),
+            "eigen" => Ok(Self::Along([Named::Eigen(1), Named::Eigen(2)])),
+            _ => Err(format!(
+                "`{text}` is no plane: take random, eigen or along:A,B with two of {}",
+                directions::NAMES
+            )),
+        }
+    }
+}
 
 /// The `result` of `relief surface`.
 #[derive(Debug, Serialize)]
@@ -16,21 +51,35 @@ pub(crate) struct Surface {
     pub(crate) plane: Plane,
     /// The coordinates along each direction.
     pub(crate) axes: [Vec<f64>; 2],
-    /// Rows of one second coordinate each; null where the loss is not finite.
-    pub(crate) loss: Vec<Vec<f64>>,
+    /// Rows of one second coordinate each; null where the loss is not finite, the cap where it is at least that.
+    pub(crate) loss: Rows,
     /// As `loss`; absent where outputs are no classes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) accuracy: Option<Vec<Vec<f64>>>,
+    pub(crate) accuracy: Option<Rows>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) standard_error: Option<Rows>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) classes: Option<Vec<FoundClass<Rows>>>,
+    /// The same on the test split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) test: Option<Found<Rows>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cap: Option<f64>,
 }
+
+/// A grid's values, one row for each second coordinate.
+pub(crate) type Rows = Vec<Vec<f64>>;
 
 /// How a plane was made.
 #[derive(Debug, Serialize)]
 pub(crate) struct Plane {
-    /// `random` or `eigen`.
+    /// `random`, `eigen` or `along`.
     pub(crate) kind: &'static str,
-    /// What a coordinate of 1 is.
-    pub(crate) unit: &'static str,
-    /// Of a random plane.
+    /// What each axis is, with its unit.
+    pub(crate) labels: [String; 2],
+    /// Whether the directions are orthonormal, so that distances on the plane are distances between networks.
+    pub(crate) orthonormal: bool,
+    /// The first of two random directions of a family.
     #[serde(skip_serializing_if = "Option::is_none")]
     directions: Option<RandomDirection>,
     /// Whether the second direction was made orthogonal to the first.
@@ -49,114 +98,134 @@ pub(crate) struct Model {
     loss: f64,
     /// The gradient's components along the two vectors.
     gradient: [f64; 2],
-    /// The two largest eigenvalues of the Hessian.
-    pub(crate) pairs: Vec<EigenPair>,
+    /// Their eigenvalues of the Hessian.
+    pub(crate) pairs: [EigenPair; 2],
+}
+
+/// Where the points of a plane lie, as far as that was said.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// Points along each direction.
+    pub(crate) counts: [usize; 2],
+    /// From where to where along each direction.
+    pub(crate) ranges: [Option<[f64; 2]>; 2],
 }
 
 /// A plane before it is measured.
 pub(crate) struct Planned {
     pub(crate) slice: Slice,
-    /// Products and gradients that it took.
-    pub(crate) work: (usize, usize),
-    plane: Plane,
-    axes: [Vec<f64>; 2],
-    classes: bool,
+    /// Products, gradients and evaluations that it took.
+    pub(crate) work: (usize, usize, usize),
+    pub(crate) plane: Plane,
+    pub(crate) axes: [Vec<f64>; 2],
 }
 
 impl Planned {
-    /// The plane of the first two random directions of a family.
-    pub(crate) fn random(
-        loaded: &Loaded,
-        chosen: RandomDirection,
-        axes: [Vec<f64>; 2],
-        orthogonal: bool,
-    ) -> Result<Self, Failure> {
-        let at = loaded.task.objective.parameters();
-        let first = chosen.draw(at)?;
-        let mut second = RandomDirection { nth: chosen.nth + 1, ..chosen }.draw(at)?;
-        if orthogonal {
-            second = orthogonalised(&second, &first);
-        }
-        let plane = Plane {
-            kind: "random",
-            unit: scans::unit(chosen.normalisation),
-            directions: Some(chosen),
-            orthogonal,
-            cosine: cosine(&first, &second),
-            model: None,
-        };
-        Self::new(loaded, plane, [first, second], axes, (0, 0))
-    }
-
-    /// The plane of the two top eigenvectors, of length 1 and never rescaled; none after Ctrl-C. Where no ranges are
-    /// given, both axes reach to where the quadratic model has risen by 0.1, or by the loss itself, along the second one.
-    pub(crate) fn eigen(
+    /// The plane of a choice around the loaded checkpoint; none after Ctrl-C.
+    pub(crate) fn new(
         loaded: &Loaded,
         run: &RunArguments,
-        grid: usize,
-        ranges: Option<[[f64; 2]; 2]>,
+        choice: &Choice,
+        family: RandomDirection,
+        orthogonal: bool,
+        extent: &Extent,
+    ) -> Result<Option<Self>, Failure> {
+        match choice {
+            Choice::Along(names) => Self::along(loaded, run, names, family, orthogonal, extent),
+        }
+    }
+
+    fn along(
+        loaded: &Loaded,
+        run: &RunArguments,
+        names: &[Named; 2],
+        family: RandomDirection,
+        orthogonal: bool,
+        extent: &Extent,
     ) -> Result<Option<Self>, Failure> {
         let objective = &loaded.task.objective;
-        let at = objective.parameters();
-        if at.len() < 2 {
+        if objective.parameters().len() < 2 {
             return Err(Failure::Usage(
                 "a plane needs two parameters, but there is only one: draw a line".into(),
             ));
         }
-        let curvature = Curvature::new(objective, at, load::memory(run))?;
-        let solver = Lanczos {
-            wanted: Wanted::Largest { k: 2 },
-            unit_roundoff: load::unit_roundoff(at),
-            seed: run.seed,
-            ..Lanczos::default()
+        let Some(made) = directions::make(loaded, run, family, names)? else { return Ok(None) };
+        let (products, gradients) = made.work;
+        let [first, mut second]: [Direction; 2] =
+            made.directions.try_into().expect("a direction for each name");
+        let angle = cosine(&first.vector, &second.vector);
+        if angle.abs() > 1.0 - 1e-12 {
+            return Err(Failure::Usage(format!(
+                "the two directions of the plane, {} and {}, are parallel: take two that differ",
+                first.label, second.label
+            )));
+        }
+        if orthogonal {
+            second.vector = orthogonalised(&second.vector, &first.vector);
+        }
+        let model = match (&first.eigen, &second.eigen) {
+            (Some((_, a)), Some((_, b))) => {
+                let along = |v: &[f64]| made.gradient.iter().zip(v).map(|(g, v)| g * v).sum();
+                let gradient = [along(&first.vector), along(&second.vector)];
+                Some(Model { loss: loaded.loss, gradient, pairs: [a.clone(), b.clone()] })
+            }
+            _ => None,
         };
-        let mut bar = progress::Bar::new("eigenvectors");
-        let Outcome::Done(eigen) = solver.run(&curvature.hessian(), None, &mut bar)? else { return Ok(None) };
-        drop(bar);
-        let [first, second]: [Vec<f64>; 2] = eigen.vectors.try_into().expect("two vectors were asked for");
-        let slope = |v: &[f64]| curvature.gradient().iter().zip(v).map(|(g, v)| g * v).sum();
-        let rise = curvature.loss().abs().max(0.1);
-        let curved = eigen.largest.last().map(|pair| pair.value).filter(|value| *value > 0.0);
-        let reach = curved.map_or(1.0, |value| numbers::two_digits((2.0 * rise / value).sqrt()));
-        let axes = ranges.unwrap_or([[-reach, reach]; 2]).map(|range| nodes(range, grid));
-        let model =
-            Model { loss: curvature.loss(), gradient: [slope(&first), slope(&second)], pairs: eigen.largest };
+        let mut evaluations = 0;
+        let mut axis = |nth: usize, direction: &Direction| {
+            let range = match extent.ranges[nth] {
+                Some(range) => range,
+                None => {
+                    let (range, spent) =
+                        directions::range(loaded, direction, model.as_ref().map(Model::reach))?;
+                    evaluations += spent;
+                    range
+                }
+            };
+            Ok::<_, Failure>(nodes(range, extent.counts[nth]))
+        };
+        let axes = [axis(0, &first)?, axis(1, &second)?];
         let plane = Plane {
-            kind: "eigen",
-            unit: "L2 distance",
-            directions: None,
-            orthogonal: true,
-            cosine: cosine(&first, &second),
-            model: Some(model),
+            kind: match names {
+                [Named::Random, Named::Random] => "random",
+                [Named::Eigen(_), Named::Eigen(_)] => "eigen",
+                _ => "along",
+            },
+            labels: [first.axis(), second.axis()],
+            orthonormal: model.is_some(),
+            directions: first.random,
+            orthogonal: orthogonal || model.is_some(),
+            cosine: cosine(&first.vector, &second.vector),
+            model,
         };
-        let work = (eigen.products, curvature.gradients());
-        Self::new(loaded, plane, [first, second], axes, work).map(Some)
+        let slice = Slice::new(objective.parameters(), vec![first.vector, second.vector], axes.to_vec())?;
+        Ok(Some(Self { slice, work: (products, gradients, evaluations), plane, axes }))
     }
 
-    fn new(
-        loaded: &Loaded,
-        plane: Plane,
-        directions: [Vec<f64>; 2],
-        axes: [Vec<f64>; 2],
-        work: (usize, usize),
-    ) -> Result<Self, Failure> {
-        let slice = Slice::new(loaded.task.objective.parameters(), directions.to_vec(), axes.to_vec())?;
-        Ok(Self { slice, work, plane, axes, classes: loaded.accuracy.is_some() })
-    }
-
-    /// What else tells this plane from others: for the state of a scan.
+    /// What tells this plane from others: for the state of a scan.
     pub(crate) fn context(&self) -> String {
-        let Plane { kind, directions, orthogonal, .. } = &self.plane;
-        format!("{kind} {directions:?} {orthogonal} {:?}", self.axes)
+        let Plane { kind, labels, directions, orthogonal, cosine, .. } = &self.plane;
+        format!("{kind} {labels:?} {directions:?} {orthogonal} {cosine:e} {:?}", self.axes)
     }
 
     /// The result, once it is measured.
-    pub(crate) fn found(self, scan: &Scan) -> Surface {
-        let columns = self.axes[0].len();
-        let rows = |which: usize| -> Vec<Vec<f64>> {
-            scan.measure(which).chunks(columns).map(<[f64]>::to_vec).collect()
-        };
-        Surface { loss: rows(0), accuracy: self.classes.then(|| rows(1)), plane: self.plane, axes: self.axes }
+    pub(crate) fn found(
+        self,
+        (train, test): (Found<Rows>, Option<Found<Rows>>),
+        cap: Option<f64>,
+    ) -> Surface {
+        let Found { loss, accuracy, standard_error, classes } = train;
+        let Self { plane, axes, .. } = self;
+        Surface { plane, axes, loss, accuracy, standard_error, classes, test, cap }
+    }
+}
+
+impl Model {
+    /// How far along either vector the model has risen by 0.1, or by the loss if that is more, along the flatter one.
+    fn reach(&self) -> Option<f64> {
+        let rise = self.loss.abs().max(0.1);
+        let flatter = self.pairs[0].value.min(self.pairs[1].value);
+        (flatter > 0.0).then(|| numbers::two_digits((2.0 * rise / flatter).sqrt()))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Saved surfaces as figures.
 
+use relief_plot::terminal;
 use relief_plot::{
     Axis, Field, Figure, Grid, Levels, Overlay, Panel, PointKind, Quadratic, Scale, Surface as Lit,
 };
-use relief_plot::{studies, terminal};
 use serde::Deserialize;
 
 use crate::commands::surface::Show;
@@ -22,7 +22,9 @@ pub(crate) struct Surface {
 
 #[derive(Debug, Clone, Deserialize)]
 struct Plane {
-    unit: String,
+    kind: String,
+    labels: [String; 2],
+    orthonormal: bool,
     cosine: f64,
     model: Option<Model>,
 }
@@ -40,17 +42,6 @@ struct Pair {
 }
 
 impl Plane {
-    /// An axis' label: which direction, in which unit.
-    fn axis(&self, nth: usize) -> String {
-        match &self.model {
-            Some(model) => {
-                let (value, place) = (model.pairs[nth].value, studies::subscript(nth + 1));
-                format!("v{place} ({}), λ{place} = {value:.3}", self.unit)
-            }
-            None => format!("direction {} ({})", nth + 1, self.unit),
-        }
-    }
-
     /// The loss to second order around the centre.
     fn quadratic(&self) -> Option<Quadratic> {
         self.model.as_ref().map(|model| {
@@ -99,16 +90,16 @@ pub(crate) fn figure(
         let name = saved.name();
         let plane = &saved.result.plane;
         if perspective {
-            let labels = [plane.axis(0), plane.axis(1), value_label(show).to_string()];
+            let [x, y] = plane.labels.clone();
+            let labels = [x, y, value_label(show).to_string()];
             return Panel::Surface(Lit { levels: Some(levels.clone()), ..Lit::new(name, labels, grid) });
         }
-        let [x, y] = [0, 1].map(|nth| Axis::linear(plane.axis(nth)));
+        let [x, y] = [0, 1].map(|nth| Axis::linear(plane.labels[nth].as_str()));
         let field = Field::new(name, x, y, value_label(show), grid);
         let field = Field {
             scale,
             levels: Some(levels.clone()),
-            // Both axes are distances along unit vectors.
-            equal_aspect: plane.model.is_some(),
+            equal_aspect: plane.orthonormal,
             model: plane.quadratic().filter(|_| show == Show::Loss),
             ..field
         };
@@ -120,12 +111,12 @@ pub(crate) fn figure(
     });
     let mut lines = provenance(surfaces);
     let random: Vec<&Plane> =
-        surfaces.iter().map(|s| &s.result.plane).filter(|p| p.model.is_none()).collect();
+        surfaces.iter().map(|s| &s.result.plane).filter(|p| p.kind == "random").collect();
     if !random.is_empty() {
         let cosines: Vec<String> = random.iter().map(|plane| format!("{:.3}", plane.cosine)).collect();
         lines.push(format!("Cosine between the directions: {}.", cosines.join(", ")));
     }
-    if random.len() < surfaces.len() && show == Show::Loss && !perspective {
+    if surfaces.iter().any(|s| s.result.plane.model.is_some()) && show == Show::Loss && !perspective {
         lines.push("Dashed: the quadratic model at the same levels.".to_string());
     }
     Ok(Figure::new(title, panels.collect()).captioned(lines.join(" ")))

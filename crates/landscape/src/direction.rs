@@ -16,6 +16,8 @@ pub enum Normalisation {
     Filter,
     /// Every tensor gets the norm of the network's tensor.
     Layer,
+    /// Every entry is multiplied by the network's entry.
+    Weight,
     /// Gaussian as drawn.
     None,
 }
@@ -57,6 +59,7 @@ impl RandomDirection {
             match (dims.len(), self.vectors, self.normalisation) {
                 (0 | 1, Vectors::Zero, _) => part.fill(0.0),
                 (_, _, Normalisation::None) => {}
+                (_, _, Normalisation::Weight) => part.iter_mut().zip(weights).for_each(|(d, w)| *d *= w),
                 (0 | 1, Vectors::Move, _) | (_, _, Normalisation::Layer) => resize(part, weights),
                 (_, _, Normalisation::Filter) => {
                     let filter = (part.len() / dims[0].max(1)).max(1);

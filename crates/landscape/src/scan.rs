@@ -1,11 +1,18 @@
-//! Measuring the points of a slice.
+//! Measuring points one after another.
 
 use rayon::prelude::*;
 use relief_hessian::{Control, Parameters, Result};
 
-use crate::Slice;
+/// Points in parameter space that can be had one by one.
+pub trait Points: Sync {
+    /// How many.
+    fn count(&self) -> usize;
 
-/// What was found of a slice so far: the measures of points, in the order in which they are taken.
+    /// One of them, whose digits do not depend on the others.
+    fn point(&self, index: usize) -> Result<Parameters>;
+}
+
+/// What was found of some points so far: their measures, in the order in which they are taken.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scan {
     points: usize,
@@ -18,17 +25,17 @@ pub type Measures<'a> = dyn Fn(usize, &Parameters) -> Result<Vec<f64>> + Sync + 
 
 impl Scan {
     /// Of all points, as they lie.
-    pub fn new(slice: &Slice) -> Self {
-        Self::in_order(slice, (0..slice.len()).collect())
+    pub fn new(points: &dyn Points) -> Self {
+        Self::in_order(points, (0..points.count()).collect())
     }
 
-    /// Of some or all points in an order of one's own, such as the coarse ones first; an index beyond the slice panics when
+    /// Of some or all points in an order of one's own, such as the coarse ones first; an index beyond them panics when
     /// its turn comes.
-    pub fn in_order(slice: &Slice, order: Vec<usize>) -> Self {
-        Self { points: slice.len(), order, values: vec![] }
+    pub fn in_order(points: &dyn Points, order: Vec<usize>) -> Self {
+        Self { points: points.count(), order, values: vec![] }
     }
 
-    /// Goes on from measures found earlier with the same slice and order; no more than there are points.
+    /// Goes on from measures found earlier with the same points and order; no more than there are points.
     #[must_use]
     pub fn with_values(mut self, mut values: Vec<Vec<f64>>) -> Self {
         values.truncate(self.order.len());
@@ -46,7 +53,7 @@ impl Scan {
         self.values.len() == self.order.len()
     }
 
-    /// One of the measures at every point of the slice; NaN where it is not known.
+    /// One of the measures at every point, as they lie; NaN where it is not known.
     pub fn measure(&self, which: usize) -> Vec<f64> {
         let mut all = vec![f64::NAN; self.points];
         for (&point, values) in self.order.iter().zip(&self.values) {
@@ -61,7 +68,7 @@ impl Scan {
 /// `told` hears after every few points what is known, and may save it: gone on from there, the digits are the same. Nothing
 /// is changed in place, so nothing has to be restored, also after an error; what was found before one stays in the scan.
 pub fn scan(
-    slice: &Slice,
+    points: &dyn Points,
     scan: &mut Scan,
     until: usize,
     measures: &Measures<'_>,
@@ -73,7 +80,7 @@ pub fn scan(
         let first = scan.values.len();
         let next = &scan.order[first..until.min(first + together)];
         let found: Vec<Result<Vec<f64>>> =
-            next.par_iter().map(|&point| measures(point, &slice.point(point)?)).collect();
+            next.par_iter().map(|&point| measures(point, &points.point(point)?)).collect();
         for values in found {
             scan.values.push(values?);
         }

@@ -1,6 +1,7 @@
 //! Architecture, checkpoint and data put together: the objective whose curvature is asked for.
 
 mod batch_size;
+mod ensemble;
 mod measure;
 mod minibatches;
 mod pieces;

@@ -213,3 +213,28 @@ fn mini_batches_of_an_epoch_are_the_data_set() {
     assert!(batches.gradient(at, &[1, 2, 3]).unwrap_err().to_string().contains("no graph"));
     assert!(Minibatches::new(&given.model, &given.tensors, &given.data, &options, 101).is_err());
 }
+
+#[test]
+fn an_ensemble_averages_probabilities() {
+    let task = Given::new(false, 100).task(&TaskOptions { batch_size: Some(40), ..options() });
+    let at = task.objective.parameters().clone();
+    let alone = task.ensemble(&[(at.clone(), None), (at.clone(), None)]).unwrap().unwrap();
+    let measured = task.measure(&at).unwrap();
+    close(alone.loss, measured.loss);
+    assert_eq!(alone.accuracy, measured.accuracy);
+    let other = at.displaced(&(0..at.len()).map(|i| (i as f64).cos()).collect::<Vec<_>>(), 0.3).unwrap();
+    let found = task.ensemble(&[(at.clone(), None), (other.clone(), None)]).unwrap().unwrap();
+    let Targets::Classes(labels) = Given::new(false, 100).data.targets else { unreachable!() };
+    let labels = labels.to_vec1::<u32>().unwrap();
+    let mut truth = 0.0;
+    for (batch, labels) in labels.chunks(40).enumerate() {
+        let rows = |p| task.objective.evaluate(p, batch).unwrap().outputs.unwrap().to_vec2::<f64>().unwrap();
+        for ((a, b), label) in rows(&at).iter().zip(rows(&other)).zip(labels) {
+            let probability =
+                |row: &[f64]| row[*label as usize].exp() / row.iter().map(|z| z.exp()).sum::<f64>();
+            truth -= f64::midpoint(probability(a), probability(&b)).ln() / 100.0;
+        }
+    }
+    close(found.loss, truth);
+    assert!(task.ensemble(&[]).is_err());
+}

@@ -127,7 +127,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     interrupt::install();
     let mut bar = progress::Bar::new("eigenvalues");
     bar.say("reading");
-    let loaded = load::load(&arguments.task, None)?;
+    let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
     let solver = arguments.solver(loaded.task.objective.parameters())?;
     if !arguments.no_check {
         bar.say("checking the model's derivatives");
@@ -211,21 +211,7 @@ impl Arguments {
 
     /// What a saved state must agree with, beside the solver's settings.
     fn context(&self, loaded: &Loaded) -> String {
-        let task = &loaded.task;
-        format!(
-            "{} {} {} {:?} {} {:?} {} {} {} {:?} {}",
-            loaded.checkpoint_sha256,
-            loaded.model,
-            loaded.data.source,
-            loaded.data_sha256,
-            task.objective.examples(),
-            task.batch_norm,
-            task.batch_size,
-            task.loss,
-            loaded.dtype_name(),
-            self.task.params,
-            self.operator.name(),
-        )
+        format!("{} {}", loaded.identity(), self.operator.name())
     }
 
     fn solve(

@@ -3,15 +3,16 @@
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use relief_landscape::Scan;
+use relief_landscape::{Points, Scan};
 
 use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
-use crate::load::{self, Loaded};
-use crate::planes::{Planned, Surface};
+use crate::load;
+use crate::planes::{Choice, Extent, Planned, Surface};
 use crate::saved::Results;
-use crate::scans::{self, DirectionArguments, ScanArguments, nodes};
+use crate::scans::{self, DirectionArguments, Job, ScanArguments};
+use crate::survey::{Lies, Survey, SurveyArguments};
 use crate::{interrupt, numbers, output, report, surfaces};
 
 /// Draw the loss on a plane around a checkpoint: a random one, or that of the top eigenvectors
@@ -20,6 +21,7 @@ use crate::{interrupt, numbers, output, report, surfaces};
   relief surface notebooks-data/digits-sgd.safetensors -o surface.png
   relief surface notebooks-data/digits-sgd.safetensors --perspective -o surface.svg
   relief surface notebooks-data/digits-sgd.safetensors --plane eigen -o eigen.png
+  relief surface notebooks-data/digits-sgd.safetensors --plane along:gradient,eigen:1 --with-test -o test.json
   relief surface net.pth --model resnet20 --data cifar/ --limit 1000 --grid 51 -o surface.html
   relief surface notebooks-data/digits-sgd.safetensors --grid 17 --plot
   relief surface notebooks-data/digits-sgd.safetensors -o sgd.json
@@ -33,8 +35,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 33, help_heading = "Grid")]
     grid: usize,
 
-    /// From where to where, in units of the directions [default: -1:1; along eigenvectors, where the quadratic model has
-    /// risen by 0.1, or by the loss]
+    /// Points along the second direction, where they are other ones
+    #[arg(long, value_name = "N", help_heading = "Grid")]
+    grid_y: Option<usize>,
+
+    /// From where to where, in units of the directions [default: -1:1 along random ones; else to where the loss, or its
+    /// quadratic model along eigenvectors, has risen by 0.1 or doubled]
     #[arg(long, value_name = "A:B", value_parser = scans::range, allow_hyphen_values = true, help_heading = "Grid")]
     range: Option<[f64; 2]>,
 
@@ -42,9 +48,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "A:B", value_parser = scans::range, allow_hyphen_values = true, help_heading = "Grid")]
     range_y: Option<[f64; 2]>,
 
-    /// The plane of two random directions, or of the two top eigenvectors of the Hessian, with the quadratic model dashed
-    #[arg(long, value_enum, default_value = "random", help_heading = "Directions")]
-    plane: PlaneArgument,
+    /// random: of two random directions. eigen: of the two top eigenvectors of the Hessian, with the quadratic model dashed.
+    /// along:A,B: of two of random, eigen:1, eigen:2, ..., gradient, sam, sam-inf, asam, adam, or safetensors files
+    #[arg(long, default_value = "random", help_heading = "Directions")]
+    plane: Choice,
 
     #[command(flatten)]
     directions: DirectionArguments,
@@ -66,6 +73,9 @@ pub(crate) struct Arguments {
     plot: bool,
 
     #[command(flatten)]
+    survey: SurveyArguments,
+
+    #[command(flatten)]
     scan: ScanArguments,
 
     #[command(flatten)]
@@ -79,38 +89,41 @@ pub(crate) enum Show {
     Accuracy,
 }
 
-/// Which plane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PlaneArgument {
-    Random,
-    Eigen,
-}
-
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
-    if arguments.grid < 2 {
-        return Err(Failure::Usage(format!("--grid is {}: give at least 2 points", arguments.grid)));
+    let counts = [arguments.grid, arguments.grid_y.unwrap_or(arguments.grid)];
+    if let Some(few) = counts.into_iter().find(|n| *n < 2) {
+        return Err(Failure::Usage(format!("--grid is {few}: give at least 2 points")));
     }
     if let Some(path) = &arguments.run.print.output {
         output::check_picture(path)?;
     }
     let begun = Instant::now();
     interrupt::install();
-    let loaded = load::load(&arguments.task, None)?;
+    let seed = arguments.run.seed;
+    let loaded = load::load(&arguments.task, None, seed)?;
     if arguments.show == Show::Accuracy && loaded.accuracy.is_none() {
         return Err(Failure::Usage(
             "--show accuracy needs classes, which these targets are not: leave it out".into(),
         ));
     }
-    let Some(planned) = arguments.plan(&loaded)? else {
+    let family = arguments.directions.direction(seed, 0);
+    let extent = Extent { counts, ranges: [arguments.range, arguments.range_y.or(arguments.range)] };
+    let planned =
+        Planned::new(&loaded, &arguments.run, &arguments.plane, family, arguments.orthogonal, &extent)?;
+    let Some(planned) = planned else {
         eprintln!("interrupted before the first point: there is nothing to resume");
         return Ok(exit::Outcome::Interrupted);
     };
-    let context = scans::context(&loaded, &planned.context());
-    let Some(found) = scans::run(&planned.slice, &loaded.task, &arguments.scan, &context, "surface")? else {
+    let survey = Survey::new(&loaded, &arguments.task, &arguments.survey, seed, Lies::Around)?;
+    let job = Job { points: &planned.slice, survey: &survey, what: "surface" };
+    let context = format!("{} {}", loaded.identity(), planned.context());
+    let order = (0..planned.slice.count()).collect();
+    let stops = [planned.slice.count()];
+    let Some(found) = job.run(&arguments.scan, &context, order, &stops, &mut |_| Ok(false))? else {
         return Ok(exit::Outcome::Interrupted);
     };
-    let envelope = envelope(arguments.run.seed, &loaded, planned, &found, begun);
+    let envelope = envelope(seed, &survey, planned, &found, begun);
     let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
     let saved = Results::of(&json, "the result")?.surfaces;
     let characters = arguments.plot.then(|| surfaces::in_characters(&saved, arguments.show)).transpose()?;
@@ -125,41 +138,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 
-impl Arguments {
-    fn plan(&self, loaded: &Loaded) -> Result<Option<Planned>, Failure> {
-        match self.plane {
-            PlaneArgument::Random => {
-                let first = self.range.unwrap_or([-1.0, 1.0]);
-                let axes = [first, self.range_y.unwrap_or(first)].map(|range| nodes(range, self.grid));
-                let chosen = self.directions.direction(self.run.seed, 0);
-                Planned::random(loaded, chosen, axes, self.orthogonal).map(Some)
-            }
-            PlaneArgument::Eigen => {
-                if self.range.is_none() && self.range_y.is_some() {
-                    return Err(Failure::Usage(
-                        "--range-y needs --range along eigenvectors: give both".into(),
-                    ));
-                }
-                let ranges = self.range.map(|first| [first, self.range_y.unwrap_or(first)]);
-                Planned::eigen(loaded, &self.run, self.grid, ranges)
-            }
-        }
-    }
-}
-
 /// A measured surface with where it comes from.
 pub(crate) fn envelope(
     seed: u64,
-    loaded: &Loaded,
+    survey: &Survey<'_>,
     planned: Planned,
     found: &Scan,
     begun: Instant,
 ) -> Envelope<Surface> {
-    let (products, gradients) = planned.work;
-    let evaluations = found.values.len() + 1;
+    let (products, gradients, evaluations) = planned.work;
+    let evaluations = evaluations + survey.passes() * found.values().len() + 1;
     let work = Work { products, gradients, evaluations, seconds: begun.elapsed().as_secs_f64() };
-    let result = (planned.found(found), work);
-    Envelope::new("relief/surface/1", seed, loaded, Point::with_loss(loaded.loss), result)
+    let columns = planned.axes[0].len();
+    let rows = |values: Vec<f64>| values.chunks(columns).map(<[f64]>::to_vec).collect();
+    let result = (planned.found(survey.found(found, rows), survey.cap), work);
+    let mut envelope =
+        Envelope::new("relief/surface/1", seed, survey.loaded, Point::with_loss(survey.loaded.loss), result);
+    envelope.notes.extend(survey.note());
+    envelope
 }
 
 fn human(envelope: &Envelope<Surface>) -> String {
@@ -179,11 +175,11 @@ fn human(envelope: &Envelope<Surface>) -> String {
         report::head(envelope),
         String::new(),
         format!(
-            "  {} x {} points on the {} plane, in {}",
+            "  {} x {} points on a plane: {} and {}",
             axes[0].len(),
             axes[1].len(),
-            plane.kind,
-            plane.unit
+            plane.labels[0],
+            plane.labels[1]
         ),
         match &plane.model {
             Some(model) => {
