@@ -79,12 +79,14 @@ impl BandState {
         if self.velocities.len() == inner
             && self.velocities.iter().all(|v| v.len() == dim)
             && self.shares.len() == inner + 1
+            && self.shares.iter().all(|share| *share >= 0.0)
+            && (self.shares.iter().sum::<f64>() - 1.0).abs() < 1e-6
         {
             return Ok(());
         }
         Err(Error::Input(format!(
             "the state of a band has {} pivots, {} velocities and {} shares, but a velocity belongs to every pivot between \
-             the ends and a share to every segment: load all from one file",
+             the ends and a share to every segment, and all shares make up 1: load all from one file",
             self.pivots.len(),
             self.velocities.len(),
             self.shares.len()
