@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod connect;
 pub(crate) mod eigenvalues;
 pub(crate) mod inspect;
 pub(crate) mod line;

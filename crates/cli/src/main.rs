@@ -3,6 +3,9 @@
 mod allocator;
 mod arguments;
 mod commands;
+mod connection_figures;
+mod connections;
+mod curve_training;
 mod directions;
 mod eigenvalue_figures;
 mod envelope;
@@ -49,6 +52,7 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Eigenvalues(arguments) => commands::eigenvalues::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Check(arguments) => commands::check::run(arguments),
+        Command::Connect(arguments) => commands::connect::run(&arguments),
         Command::Line(arguments) => commands::line::run(&arguments),
         Command::Surface(arguments) => commands::surface::run(&arguments),
         Command::Plot(arguments) => commands::plot::run(&arguments),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use relief_hessian::{Objective, Parameters};
 use relief_models::checkpoint::Checkpoint;
-use relief_models::task::{Measure, Measured};
+use relief_models::task::{Measure, Measured, StatisticsPass};
 
 use crate::exit::Failure;
 use crate::load::Loaded;
@@ -56,6 +56,22 @@ impl Point {
         let how = Measure { statistics: self.statistics.as_ref(), ..Measure::default() };
         Ok(loaded.task.measure_as(&self.parameters, &how)?)
     }
+}
+
+/// Saves a point as a checkpoint of the loaded network, with its own statistics of the training data where it has batch
+/// norm.
+pub(crate) fn save(loaded: &Loaded, point: &[f64], path: &Path) -> Result<(), Failure> {
+    let at = loaded.task.objective.parameters().at(point)?;
+    let Loaded { architecture, tensors, data, options, .. } = loaded;
+    let pass = StatisticsPass::new(architecture, tensors, data, options)?;
+    let statistics = pass.map(|pass| pass.at(&at)).transpose()?;
+    let mut tensors = tensors.clone();
+    for (name, tensor) in at.iter().chain(statistics.iter().flat_map(Parameters::iter)) {
+        tensors.insert(name.to_string(), tensor.clone());
+    }
+    let metadata = [("model", &loaded.model), ("data", &data.source)];
+    let metadata = metadata.map(|(key, value)| (key.to_string(), value.clone())).into();
+    Ok(relief_models::checkpoint::save(path, &tensors, &metadata)?)
 }
 
 /// The files that match a pattern such as 'run/step-*.safetensors', in the order of the numbers in their names.

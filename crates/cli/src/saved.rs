@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::connection_figures::Connection;
 use crate::eigenvalue_figures::Spectrum;
 use crate::exit::Failure;
 use crate::lines::Line;
@@ -38,9 +39,11 @@ pub(crate) struct Results {
     pub(crate) spectra: Vec<Saved<Spectrum>>,
     pub(crate) surfaces: Vec<Saved<Surface>>,
     pub(crate) lines: Vec<Saved<Line>>,
+    pub(crate) connections: Vec<Saved<Connection>>,
 }
 
 const EIGENVALUES: &str = "relief/eigenvalues/1";
+const CONNECT: &str = "relief/connect/1";
 const LINE: &str = "relief/line/1";
 const SURFACE: &str = "relief/surface/1";
 const QUICKSTART: &str = "relief/quickstart/1";
@@ -52,6 +55,7 @@ impl Results {
         match document.get("schema").and_then(|s| s.as_str()) {
             Some(EIGENVALUES) => self.spectra.push(parsed(document, origin)?),
             Some(SURFACE) => self.surfaces.push(parsed(document, origin)?),
+            Some(CONNECT) => self.connections.push(parsed(document, origin)?),
             Some(LINE) => self.lines.push(parsed(document, origin)?),
             Some(QUICKSTART) => {
                 let all =
@@ -66,7 +70,7 @@ impl Results {
             Some(other) => {
                 return Err(Failure::Input(format!(
                     "`{origin}` has the schema `{other}`, which cannot be drawn: known are {EIGENVALUES}, {SURFACE}, \
-                     {LINE} and {QUICKSTART}"
+                     {LINE}, {CONNECT} and {QUICKSTART}"
                 )));
             }
             None => {

@@ -62,7 +62,7 @@ pub(crate) enum Lies {
 /// What is measured, on which data, with which statistics.
 pub(crate) struct Survey<'a> {
     pub(crate) loaded: &'a Loaded,
-    test: Option<Loaded>,
+    pub(crate) test: Option<Loaded>,
     statistics: Statistics,
     /// What was asked of them; none without batch norm or where it uses those of the batch.
     named: Option<StatisticsArgument>,

@@ -9,7 +9,7 @@ use crate::commands::surface::Show;
 use crate::exit::{Failure, Outcome};
 use crate::runs::{self, Run};
 use crate::saved::Results;
-use crate::{eigenvalue_figures, lines, output, pages, surfaces};
+use crate::{connection_figures, eigenvalue_figures, lines, output, pages, surfaces};
 
 /// Draw saved results or runs: eigenvalues, lines, surfaces, everything a run recorded
 #[derive(Debug, Args)]
@@ -86,8 +86,8 @@ fn results(arguments: &Arguments, files: &[&PathBuf]) -> Result<(), Failure> {
         }
         return Ok(report.save(path)?);
     }
-    let Results { spectra, surfaces: maps, lines: curves } = results;
-    let kinds = [spectra.is_empty(), maps.is_empty(), curves.is_empty()];
+    let Results { spectra, surfaces: maps, lines: curves, connections } = results;
+    let kinds = [spectra.is_empty(), maps.is_empty(), curves.is_empty(), connections.is_empty()];
     if kinds.iter().filter(|empty| !**empty).count() > 1 {
         return Err(Failure::Usage(
             "results of several kinds do not go into one picture: draw them one after the other, or a page with -o FILE.html"
@@ -98,9 +98,13 @@ fn results(arguments: &Arguments, files: &[&PathBuf]) -> Result<(), Failure> {
     match &arguments.output {
         Some(path) if !spectra.is_empty() => eigenvalue_figures::figure(title, &spectra).save(path)?,
         Some(path) if !curves.is_empty() => lines::figure(title, &curves).save(path)?,
+        Some(path) if !connections.is_empty() => {
+            connection_figures::figure(title, &connections).save(path)?;
+        }
         Some(path) => surfaces::figure(title, &maps, arguments.show, arguments.perspective)?.save(path)?,
         None if !spectra.is_empty() => output::print(&eigenvalue_figures::in_characters(&spectra)),
         None if !curves.is_empty() => output::print(&lines::in_characters(&curves)),
+        None if !connections.is_empty() => output::print(&connection_figures::in_characters(&connections)),
         None => output::print(&surfaces::in_characters(&maps, arguments.show)?),
     }
     Ok(())

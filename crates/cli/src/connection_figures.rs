@@ -1,0 +1,87 @@
+//! Saved curves between checkpoints as figures.
+
+use relief_plot::{Axis, Figure, Lines, Mark, Panel, Reference, Scale, Series, studies, terminal};
+use serde::Deserialize;
+
+use crate::output;
+use crate::saved::{Saved, provenance, stem};
+
+/// A connection as any version wrote it: what a figure needs, and no more.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Connection {
+    to: String,
+    t: Vec<f64>,
+    straight: Path,
+    curve: Path,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Path {
+    train: Measured,
+    test: Option<Measured>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Measured {
+    loss: Vec<Option<f64>>,
+    accuracy: Option<Vec<Option<f64>>>,
+}
+
+fn known(values: &[Option<f64>], factor: f64) -> Vec<f64> {
+    values.iter().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect()
+}
+
+impl Connection {
+    /// The paths' series of a measure, those of the test split dashed.
+    fn series(&self, measure: fn(&Measured) -> Option<Vec<f64>>) -> Vec<Series> {
+        let mut all = vec![];
+        for (name, path) in [("straight line", &self.straight), ("curve", &self.curve)] {
+            all.extend(measure(&path.train).map(|y| Series::new(name, self.t.clone(), y)));
+            let test = path.test.as_ref().and_then(measure);
+            all.extend(
+                test.map(|y| Series::new(format!("{name}, test"), self.t.clone(), y).marked(Mark::Dotted)),
+            );
+        }
+        all
+    }
+}
+
+/// Losses and accuracies along straight line and curve, a column for each connection.
+pub(crate) fn figure(title: &str, results: &[Saved<Connection>]) -> Figure {
+    let loss = |m: &Measured| Some(known(&m.loss, 1.0));
+    let accuracy = |m: &Measured| m.accuracy.as_ref().map(|a| known(a, 100.0));
+    let (mut top, mut bottom) = (vec![], vec![]);
+    for saved in results {
+        let connection = &saved.result;
+        let heading = format!("{} to {}", saved.name(), stem(&connection.to));
+        top.push(Panel::Lines(studies::barrier(&heading, connection.series(loss), Scale::Log)));
+        let below = connection.series(accuracy);
+        if !below.is_empty() {
+            let lowest = below.iter().flat_map(|s| &s.y).copied().fold(100.0, f64::min);
+            let low = (lowest - 2.0).max(0.0);
+            let axis = Axis::linear("accuracy (%)").between(low, 100.0 + 0.05 * (100.0 - low));
+            let panel = Lines::new("", Axis::linear("t, from one end to the other"), axis);
+            let ends = [Reference::event(0.0, saved.name()), Reference::event(1.0, stem(&connection.to))];
+            let panel = ends.into_iter().fold(panel, Lines::with_reference);
+            bottom.push(Panel::Lines(below.into_iter().fold(panel, Lines::with)));
+        }
+    }
+    let columns = top.len();
+    top.extend(bottom);
+    let share_x = true;
+    Figure { columns, share_x, ..Figure::new(title, top) }.captioned(provenance(results).join(" "))
+}
+
+/// The losses in characters.
+pub(crate) fn in_characters(results: &[Saved<Connection>]) -> String {
+    let mut out = vec![];
+    for saved in results {
+        let connection = &saved.result;
+        let curves = connection.series(|m| Some(known(&m.loss, 1.0)));
+        let series: Vec<(&str, &[f64], &[f64])> =
+            curves.iter().map(|s| (s.name.as_str(), s.x.as_slice(), s.y.as_slice())).collect();
+        let picture = terminal::lines(&series, true, &output::characters(18));
+        out.push(format!("loss from {} to {}\n{}", saved.name(), stem(&connection.to), picture.trim_end()));
+    }
+    out.join("\n\n")
+}
