@@ -2,7 +2,8 @@
 
 use relief_hessian::{Control, Error, Result};
 use relief_landscape::{
-    BandLoss, BandState, Curve, CurveKind, Cycle, ElasticBand, Ending, Insertion, LossAndGradient, Spacing,
+    BandLoss, BandProgress, BandState, Curve, CurveKind, Cycle, ElasticBand, Ending, Insertion,
+    LossAndGradient, Spacing,
 };
 
 /// The potential of Mueller & Brown (1979), with two saddle points between its two deepest minima.
@@ -137,6 +138,33 @@ fn an_interrupted_band_goes_on_to_the_same_digits_on_any_threads() {
         );
     }
     assert_eq!(bits(&whole.pivots[..1]), bits(&start().pivots[..1]), "the ends stay");
+
+    let at_the_end = |progress: &BandProgress, _: &BandState| match progress {
+        BandProgress::Measured { cycle: 4, done, of } if done == of => Control::Interrupt,
+        _ => Control::Continue,
+    };
+    let ending = band.run(&mut start(), &Annulus, &mut { at_the_end }).unwrap();
+    assert_eq!(ending, Ending::Finished, "there is nothing to go on with");
+}
+
+/// Steps are counted through all cycles, and every pivot of a step hears the same number.
+#[test]
+fn mini_batches_are_numbered_through_all_cycles() {
+    struct Heard(std::sync::Mutex<Vec<(usize, usize)>>);
+    impl BandLoss for Heard {
+        fn gradient(&self, step: usize, pivot: usize, point: &[f64]) -> Result<LossAndGradient> {
+            self.0.lock().unwrap().push((step, pivot));
+            Ok((0.0, vec![0.0; point.len()]))
+        }
+        fn loss(&self, _: &[f64]) -> Result<f64> {
+            Ok(0.0)
+        }
+    }
+    let heard = Heard(std::sync::Mutex::default());
+    relaxed(&refining(2, 3, 0.1), straight(&[0.0], &[1.0]), &heard);
+    let mut heard = heard.0.into_inner().unwrap();
+    heard.sort_unstable();
+    assert_eq!(heard, (0..9).flat_map(|step| (0..5).map(move |pivot| (step, pivot))).collect::<Vec<_>>());
 }
 
 /// A loss given at each pivot, with one gradient everywhere.
@@ -263,6 +291,9 @@ fn pivots_are_inserted_where_the_loss_exceeds_the_line() {
         assert!((state.shares.iter().sum::<f64>() - 1.0).abs() < 1e-15);
         let lengths = state.pivots.windows(2).map(|p| distance(&p[0], &p[1]) / 3.0).collect::<Vec<_>>();
         assert!(distance(&lengths, &state.shares) < 1e-12, "new pivots are where they should be");
+        let (profile, along) = (band.profile(&state).unwrap(), state.chain().unwrap());
+        let losses: Vec<f64> = profile.t.iter().map(|t| Hats.loss(&along.at(*t)).unwrap()).collect();
+        assert!(distance(&profile.loss, &losses) < 1e-12, "the chain is measured as it is at the end");
         state.pivots.iter().map(|p| p[0]).collect::<Vec<_>>()
     };
     for (insertion, threshold, places) in [
@@ -328,6 +359,14 @@ fn a_diverging_band_keeps_the_last_finite_state() {
     let text = problem.to_string();
     assert!(text.contains("pivot") && text.contains(&format!("step {} of 600", state.step)), "{text}");
     assert!(state.step > 0 && Some(&state) == last.as_ref());
+
+    // Loss and gradient are numbers, but the step is not.
+    let steep = Given { losses: vec![1.0; 5], gradient: vec![0.0, 1e200] };
+    let (mut still, before) = (straight(&[0.0, 0.0], &[1.0, 0.0]), straight(&[0.0, 0.0], &[1.0, 0.0]));
+    let problem = refining(0, 1, 1e200).run(&mut still, &steep, &mut |_, _| Control::Continue).unwrap_err();
+    assert!(problem.to_string().contains("too large"), "{problem}");
+    assert_eq!(bits(&[still.pivots[0].clone(), still.pivots[4].clone()]), bits(&before.pivots));
+    assert!(still.step == 0 && still.velocities.iter().flatten().all(|v| *v == 0.0));
     assert!(state.pivots.iter().chain(&state.velocities).flatten().all(|x| x.is_finite()));
 }
 

@@ -299,6 +299,10 @@ fn an_interrupted_training_goes_on_to_the_same_digits() {
         let curve = Curve::new(curve.kind(), curve.points().to_vec()).unwrap();
         state = TrainingState { step, curve, velocities };
     }
+    let stopped_last = CurveTraining { epochs: 1, batches_per_epoch: 1, ..training.clone() };
+    let mut one = TrainingState::new(state.curve.clone());
+    let ending = stopped_last.run(&mut one, &mut |step, x| noisy(step, x), &mut |_, _| Control::Interrupt);
+    assert_eq!(ending.unwrap(), Ending::Finished, "there is nothing to go on with");
     assert_eq!((interruptions, seen), (20, (0..500).collect::<Vec<_>>()));
     assert_eq!(bits(state.curve.points()), bits(whole.curve.points()));
     assert_eq!(bits(&state.velocities), bits(&whole.velocities));
@@ -331,6 +335,14 @@ fn a_divergence_keeps_the_last_finite_state() {
         assert!(training.run(&mut state, &mut |_, _| Ok((loss, vec![slope])), told).is_err());
         assert_eq!(state, before);
     }
+    // Loss and gradient are numbers, but the step is not.
+    let mut state = TrainingState::new(Curve::straight(CurveKind::Chain, vec![0.0], vec![1.0], 1).unwrap());
+    let before = state.clone();
+    let steep = CurveTraining { eta: 1e200, ..training };
+    let problem =
+        steep.run(&mut state, &mut |_, _| Ok((1.0, vec![1e200])), &mut |_, _| Control::Continue).unwrap_err();
+    assert!(problem.to_string().contains("too large"), "{problem}");
+    assert_eq!(state, before);
 }
 
 #[test]

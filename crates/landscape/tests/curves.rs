@@ -177,6 +177,8 @@ fn statistics_follow_their_definitions() {
     let barrier = report.barrier.unwrap();
     assert!((barrier.above_line - 3.5).abs() < 1e-15 && (barrier.above_ends - 2.0).abs() < 1e-15);
 
+    let paused = CurveStatistics::new(&t, &[1.0, f64::INFINITY, 2.0, 3.0], &[0.0, 0.0, 0.0, 2.0]).unwrap();
+    assert_eq!(paused.integral.to_bits(), 2.5f64.to_bits(), "what is passed in no length does not count");
     let still = CurveStatistics::new(&t, &loss, &[0.0; 4]).unwrap();
     assert_eq!(still.integral.to_bits(), 2.75f64.to_bits(), "a curve without length");
     for wrong in [

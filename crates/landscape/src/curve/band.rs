@@ -187,7 +187,6 @@ impl ElasticBand {
         if self.spacing == Spacing::Redistributed {
             force::redistribute(&mut state.pivots, &state.shares);
         }
-        state.losses.clear();
         state.step += 1;
         Ok(BandProgress::Stepped {
             cycle: state.cycle,

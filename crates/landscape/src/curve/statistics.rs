@@ -42,12 +42,10 @@ impl CurveStatistics {
             )));
         }
         let samples = || t.iter().copied().zip(values.iter().copied());
-        // A NaN stays once it is there: it is neither below nor above anything.
+        // A NaN, once met, stays: nothing is below or above it.
         let extreme = |beyond: fn(f64, f64) -> bool| {
             samples()
-                .reduce(|best, next| {
-                    if best.1.is_nan() || !beyond(next.1, best.1) && !next.1.is_nan() { best } else { next }
-                })
+                .reduce(|best, next| if beyond(next.1, best.1) || next.1.is_nan() { next } else { best })
                 .unwrap_or((f64::NAN, f64::NAN))
         };
         let ((min_at, min), (max_at, max)) = (extreme(|a, b| a < b), extreme(|a, b| a > b));

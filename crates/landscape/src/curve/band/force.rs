@@ -54,9 +54,6 @@ pub(super) fn lengths(chain: &[Vec<f64>]) -> Vec<f64> {
 pub(super) fn redistribute(chain: &mut Vec<Vec<f64>>, shares: &[f64]) {
     let lengths = lengths(chain);
     let whole: f64 = lengths.iter().sum();
-    if whole == 0.0 {
-        return;
-    }
     let (mut segment, mut passed, mut wanted) = (0, 0.0, 0.0);
     let mut moved = Vec::with_capacity(chain.len());
     moved.push(chain[0].clone());

@@ -33,7 +33,8 @@ pub enum Spacing {
     /// After every step pivots are moved along the chain to their shares of its length: springs of infinite constant.
     #[default]
     Redistributed,
-    /// Springs of this constant along the chain, at rest where every segment has its share of the length.
+    /// Springs of this constant along the chain, at rest where every segment has its share of the length. Where segments
+    /// are short against a step pivots can pass each other, and the band diverges: take a smaller eta.
     Springs(f64),
 }
 
