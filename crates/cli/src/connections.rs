@@ -103,7 +103,7 @@ pub(crate) fn measure(
     if job.measure(&mut scan, t.len(), &mut |_| Control::Continue)? == Control::Interrupt {
         return Ok(None);
     }
-    let (train, test) = survey.found(&scan, |values| values);
+    let (train, test) = survey.found(&scan, &|_, values| Ok(values))?;
     let lengths = curve.lengths(t);
     let report = |found: &Found<Vec<f64>>| CurveReport::new(t, &found.loss, &lengths);
     let accuracies = |found: &Found<Vec<f64>>| {

@@ -19,6 +19,7 @@ mod pages;
 mod planes;
 mod points;
 mod progress;
+mod refining;
 mod report;
 mod runs;
 mod saved;
@@ -26,6 +27,7 @@ mod scans;
 mod surfaces;
 mod survey;
 mod table;
+mod traces;
 
 use std::process::ExitCode;
 

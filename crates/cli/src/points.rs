@@ -46,6 +46,12 @@ impl Point {
         }
     }
 
+    /// Another point with the same statistics.
+    pub(crate) fn at(&self, parameters: Parameters) -> Self {
+        let Self { path, sha256, statistics, .. } = self;
+        Self { path: path.clone(), sha256: sha256.clone(), parameters, statistics: statistics.clone() }
+    }
+
     /// The file's name without folder and extension.
     pub(crate) fn name(&self) -> String {
         stem(&self.path.display().to_string())

@@ -72,6 +72,15 @@ pub(crate) struct Survey<'a> {
     classes: usize,
 }
 
+/// What a column of numbers is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Column {
+    /// Losses and their errors.
+    Positive,
+    /// Accuracies, from 0 to 1.
+    Share,
+}
+
 /// Everything measured on one split, in the shape `T` of the grid; absent what was not asked for.
 #[derive(Debug, Serialize)]
 pub(crate) struct Found<T> {
@@ -220,23 +229,29 @@ impl<'a> Survey<'a> {
     pub(crate) fn found<T>(
         &self,
         scan: &Scan,
-        shaped: impl Fn(Vec<f64>) -> T,
-    ) -> (Found<T>, Option<Found<T>>) {
+        shaped: &dyn Fn(Column, Vec<f64>) -> Result<T, Failure>,
+    ) -> Result<(Found<T>, Option<Found<T>>), Failure> {
         let split = |nth: usize, loaded: &Loaded| {
-            let column = |which: usize| shaped(scan.measure(nth * self.width() + which));
-            let class = |class: usize| FoundClass {
-                name: loaded.data.class_names.get(class).cloned().unwrap_or_else(|| class.to_string()),
-                loss: column(3 + 2 * class),
-                accuracy: column(4 + 2 * class),
+            let column = |kind: Column, which: usize| shaped(kind, scan.measure(nth * self.width() + which));
+            let class = |class: usize| {
+                Ok(FoundClass {
+                    name: loaded.data.class_names.get(class).cloned().unwrap_or_else(|| class.to_string()),
+                    loss: column(Column::Positive, 3 + 2 * class)?,
+                    accuracy: column(Column::Share, 4 + 2 * class)?,
+                })
             };
-            Found {
-                loss: column(0),
-                accuracy: loaded.accuracy.map(|_| column(1)),
-                standard_error: loaded.sample.map(|_| column(2)),
-                classes: self.per_class.then(|| (0..self.classes).map(class).collect()),
-            }
+            Ok::<_, Failure>(Found {
+                loss: column(Column::Positive, 0)?,
+                accuracy: loaded.accuracy.map(|_| column(Column::Share, 1)).transpose()?,
+                standard_error: loaded.sample.map(|_| column(Column::Positive, 2)).transpose()?,
+                classes: self
+                    .per_class
+                    .then(|| (0..self.classes).map(class).collect::<Result<Vec<_>, Failure>>())
+                    .transpose()?,
+            })
         };
-        (split(0, self.loaded), self.test.as_ref().map(|test| split(1, test)))
+        let test = self.test.as_ref().map(|test| split(1, test)).transpose()?;
+        Ok((split(0, self.loaded)?, test))
     }
 
     /// What the reader should know of the statistics.

@@ -16,7 +16,7 @@ use crate::commands::surface::{self, Show};
 use crate::directions::Named;
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
-use crate::planes::{Choice, Extent, Planned, Surface};
+use crate::planes::{Choice, Extent, Planned, Site, Surface};
 use crate::report::{self, Pairs};
 use crate::saved::Results;
 use crate::scans::Job;
@@ -124,16 +124,17 @@ fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<One>, F
     let extent = Extent { counts: [GRID; 2], ranges: [Some([-1.0, 1.0]); 2] };
     let choice = Choice::Along([Named::Random, Named::Random]);
     let family = RandomDirection { seed, ..RandomDirection::default() };
-    let Some(planned) = Planned::new(&loaded, &arguments.run, &choice, family, false, &extent)? else {
-        return Ok(None);
-    };
+    let site = Site { loaded: &loaded, run: &arguments.run, family, orthogonal: false, extent, path: &[] };
+    let Some(planned) = Planned::new(&site, &choice)? else { return Ok(None) };
     let survey = Survey::plain(&loaded);
     let mut found = Scan::new(&planned.slice);
     let job = Job { points: &planned.slice, survey: &survey, what: path };
     if job.measure(&mut found, planned.slice.count(), &mut |_| Control::Continue)? == Control::Interrupt {
         return Ok(None);
     }
-    Ok(Some((eigenvalues, surface::envelope(seed, &survey, planned, &found, begun))))
+    let rows = survey.found(&found, &|_, values| Ok(values.chunks(GRID).map(<[f64]>::to_vec).collect()))?;
+    let surface = planned.found(rows, None);
+    Ok(Some((eigenvalues, surface::envelope(seed, &survey, &planned, surface, &found, begun))))
 }
 
 /// Writes the report and its pictures; returns the files.

@@ -1,16 +1,18 @@
 //! `relief surface`: the loss on a plane around a checkpoint, as a picture.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use relief_landscape::{Points, Scan};
+use relief_landscape::Scan;
 
 use crate::arguments::{RunArguments, TaskArguments};
-use crate::envelope::{Envelope, Point, Work};
+use crate::envelope::{self, Envelope, Work};
 use crate::exit::{self, Failure};
-use crate::load;
-use crate::planes::{Choice, Extent, Planned, Surface};
-use crate::saved::Results;
+use crate::load::{self, Loaded};
+use crate::planes::{Choice, Extent, Planned, Refinement, Site, Surface};
+use crate::points::Point;
+use crate::refining::Refining;
+use crate::saved::{Results, Saved};
 use crate::scans::{self, DirectionArguments, Job, ScanArguments};
 use crate::survey::{Lies, Survey, SurveyArguments};
 use crate::{interrupt, numbers, output, report, surfaces};
@@ -31,6 +33,23 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     task: TaskArguments,
 
+    /// random: of two random directions. eigen: of the two top eigenvectors of the Hessian, with the quadratic model dashed.
+    /// along:A,B: of two of random, eigen:1, eigen:2, ..., gradient, sam, sam-inf, asam, adam, or safetensors files.
+    /// pca:'PATTERN' or pca-mean:'PATTERN': the two principal directions of checkpoints, seen from the last one or from their
+    /// mean. through:A,B or through:A,B,C: through the checkpoint and two others, or through three others
+    #[arg(long, default_value = "random", help_heading = "Directions")]
+    plane: Choice,
+
+    #[command(flatten)]
+    drawing: DrawingArguments,
+
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+/// How a plane is measured and drawn.
+#[derive(Debug, Args)]
+pub(crate) struct DrawingArguments {
     /// Points along each direction; an odd number has the checkpoint itself among them
     #[arg(long, value_name = "N", default_value_t = 33, help_heading = "Grid")]
     grid: usize,
@@ -47,11 +66,6 @@ pub(crate) struct Arguments {
     /// The second direction's range, where it is another one
     #[arg(long, value_name = "A:B", value_parser = scans::range, allow_hyphen_values = true, help_heading = "Grid")]
     range_y: Option<[f64; 2]>,
-
-    /// random: of two random directions. eigen: of the two top eigenvectors of the Hessian, with the quadratic model dashed.
-    /// along:A,B: of two of random, eigen:1, eigen:2, ..., gradient, sam, sam-inf, asam, adam, or safetensors files
-    #[arg(long, default_value = "random", help_heading = "Directions")]
-    plane: Choice,
 
     #[command(flatten)]
     directions: DirectionArguments,
@@ -72,14 +86,16 @@ pub(crate) struct Arguments {
     #[arg(long, help_heading = "Output")]
     plot: bool,
 
+    /// Measure a coarse grid first and refine it until the error between its points is estimated below T, in logarithms (base
+    /// 10) of the loss; the other points of the grid are interpolated
+    #[arg(long, value_name = "T", help_heading = "Grid")]
+    tolerance: Option<f64>,
+
     #[command(flatten)]
     survey: SurveyArguments,
 
     #[command(flatten)]
     scan: ScanArguments,
-
-    #[command(flatten)]
-    run: RunArguments,
 }
 
 /// What the colours show.
@@ -91,69 +107,114 @@ pub(crate) enum Show {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
-    let counts = [arguments.grid, arguments.grid_y.unwrap_or(arguments.grid)];
-    if let Some(few) = counts.into_iter().find(|n| *n < 2) {
-        return Err(Failure::Usage(format!("--grid is {few}: give at least 2 points")));
+    let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
+    arguments.drawing.run(&loaded, &arguments.task, &arguments.run, &arguments.plane, &[])
+}
+
+impl DrawingArguments {
+    /// Measures and draws a plane, with a path of checkpoints on it.
+    pub(crate) fn run(
+        &self,
+        loaded: &Loaded,
+        task: &TaskArguments,
+        run: &RunArguments,
+        plane: &Choice,
+        path: &[Point],
+    ) -> Result<exit::Outcome, Failure> {
+        let counts = [self.grid, self.grid_y.unwrap_or(self.grid)];
+        if let Some(few) = counts.into_iter().find(|n| *n < 2) {
+            return Err(Failure::Usage(format!("--grid is {few}: give at least 2 points")));
+        }
+        if let Some(output) = &run.print.output {
+            output::check_picture(output)?;
+        }
+        if self.show == Show::Accuracy && loaded.accuracy.is_none() {
+            return Err(Failure::Usage(
+                "--show accuracy needs classes, which these targets are not: leave it out".into(),
+            ));
+        }
+        let begun = Instant::now();
+        interrupt::install();
+        let site = Site {
+            loaded,
+            run,
+            family: self.directions.direction(run.seed, 0),
+            orthogonal: self.orthogonal,
+            extent: Extent { counts, ranges: [self.range, self.range_y.or(self.range)] },
+            path,
+        };
+        let Some(mut planned) = Planned::new(&site, plane)? else {
+            eprintln!("interrupted before the first point: there is nothing to resume");
+            return Ok(exit::Outcome::Interrupted);
+        };
+        let lies = std::mem::replace(&mut planned.lies, Lies::Around);
+        let survey = Survey::new(loaded, task, &self.survey, run.seed, lies)?;
+        let mut refining = Refining::new(&planned.axes, self.tolerance)?;
+        let drawn = |surface: Surface, scan: &Scan| -> Result<Drawn, Failure> {
+            let envelope = envelope(run.seed, &survey, &planned, surface, scan, begun);
+            let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
+            let saved = Results::of(&json, "the result")?.surfaces;
+            Ok(Drawn { envelope, json, saved })
+        };
+        let figure = |drawn: &Drawn| surfaces::figure("", &drawn.saved, self.show, self.perspective);
+        let job = Job { points: &planned.slice, survey: &survey, what: "surface" };
+        let context = format!("{} {}", loaded.identity(), planned.context());
+        let (order, stops) = (refining.order(), refining.stops());
+        let mut previewed = Instant::now();
+        let found = job.run(&self.scan, &context, order, &stops, &mut |scan| {
+            let enough = refining.look(scan)?;
+            let picture = run.print.output.as_ref().filter(|path| path.extension().is_some_and(|e| e != "json"));
+            // A coarse picture first; the finer ones replace it.
+            if let Some(path) = picture.filter(|_| !enough && !scan.is_complete() && previewed.elapsed() > PREVIEW) {
+                let rows = survey.found(scan, &|_, values| Ok(refining.coarse(&values)))?;
+                let axes = refining.coarse_axes(&planned.axes);
+                figure(&drawn(Surface { axes, ..planned.found(rows, survey.cap) }, scan)?)?.save(path)?;
+                previewed = Instant::now();
+            }
+            Ok(enough)
+        })?;
+        let Some(scan) = found else { return Ok(exit::Outcome::Interrupted) };
+        let rows = survey.found(&scan, &|column, values| refining.filled(column, values))?;
+        let surface = Surface { refinement: refining.found(), ..planned.found(rows, survey.cap) };
+        let drawn = drawn(surface, &scan)?;
+        let characters = self.plot.then(|| surfaces::in_characters(&drawn.saved, self.show)).transpose()?;
+        output::present_drawn(
+            &run.print,
+            &drawn.json,
+            || human(&drawn.envelope),
+            || figure(&drawn),
+            characters,
+        )?;
+        let Surface { plane, refinement, .. } = &drawn.envelope.result;
+        let converged = plane.converged() && refinement.is_none_or(|refinement| refinement.converged);
+        Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
     }
-    if let Some(path) = &arguments.run.print.output {
-        output::check_picture(path)?;
-    }
-    let begun = Instant::now();
-    interrupt::install();
-    let seed = arguments.run.seed;
-    let loaded = load::load(&arguments.task, None, seed)?;
-    if arguments.show == Show::Accuracy && loaded.accuracy.is_none() {
-        return Err(Failure::Usage(
-            "--show accuracy needs classes, which these targets are not: leave it out".into(),
-        ));
-    }
-    let family = arguments.directions.direction(seed, 0);
-    let extent = Extent { counts, ranges: [arguments.range, arguments.range_y.or(arguments.range)] };
-    let planned =
-        Planned::new(&loaded, &arguments.run, &arguments.plane, family, arguments.orthogonal, &extent)?;
-    let Some(planned) = planned else {
-        eprintln!("interrupted before the first point: there is nothing to resume");
-        return Ok(exit::Outcome::Interrupted);
-    };
-    let survey = Survey::new(&loaded, &arguments.task, &arguments.survey, seed, Lies::Around)?;
-    let job = Job { points: &planned.slice, survey: &survey, what: "surface" };
-    let context = format!("{} {}", loaded.identity(), planned.context());
-    let order = (0..planned.slice.count()).collect();
-    let stops = [planned.slice.count()];
-    let Some(found) = job.run(&arguments.scan, &context, order, &stops, &mut |_| Ok(false))? else {
-        return Ok(exit::Outcome::Interrupted);
-    };
-    let envelope = envelope(seed, &survey, planned, &found, begun);
-    let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
-    let saved = Results::of(&json, "the result")?.surfaces;
-    let characters = arguments.plot.then(|| surfaces::in_characters(&saved, arguments.show)).transpose()?;
-    output::present_drawn(
-        &arguments.run.print,
-        &json,
-        || human(&envelope),
-        || surfaces::figure("", &saved, arguments.show, arguments.perspective),
-        characters,
-    )?;
-    let converged = envelope.result.plane.converged();
-    Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
+}
+
+/// Between two coarse pictures of a surface that is still being measured.
+const PREVIEW: Duration = Duration::from_secs(3);
+
+/// A surface as it is printed and as it is drawn.
+struct Drawn {
+    envelope: Envelope<Surface>,
+    json: String,
+    saved: Vec<Saved<surfaces::Surface>>,
 }
 
 /// A measured surface with where it comes from.
 pub(crate) fn envelope(
     seed: u64,
     survey: &Survey<'_>,
-    planned: Planned,
-    found: &Scan,
+    planned: &Planned,
+    surface: Surface,
+    scan: &Scan,
     begun: Instant,
 ) -> Envelope<Surface> {
     let (products, gradients, evaluations) = planned.work;
-    let evaluations = evaluations + survey.passes() * found.values().len() + 1;
+    let evaluations = evaluations + survey.passes() * scan.values().len() + 1;
     let work = Work { products, gradients, evaluations, seconds: begun.elapsed().as_secs_f64() };
-    let columns = planned.axes[0].len();
-    let rows = |values: Vec<f64>| values.chunks(columns).map(<[f64]>::to_vec).collect();
-    let result = (planned.found(survey.found(found, rows), survey.cap), work);
-    let mut envelope =
-        Envelope::new("relief/surface/1", seed, survey.loaded, Point::with_loss(survey.loaded.loss), result);
+    let point = envelope::Point::with_loss(survey.loaded.loss);
+    let mut envelope = Envelope::new("relief/surface/1", seed, survey.loaded, point, (surface, work));
     envelope.notes.extend(survey.note());
     envelope
 }
@@ -192,10 +253,23 @@ fn human(envelope: &Envelope<Surface>) -> String {
         format!("  lowest loss {}", place(all().min_by(|a, b| a.0.total_cmp(&b.0)))),
         format!("  highest loss {}", place(all().max_by(|a, b| a.0.total_cmp(&b.0)))),
     ];
+    if let Some(found) = &envelope.result.refinement {
+        out.push(refined(found, axes));
+    }
     if diverged > 0 {
         out.push(format!("  {diverged} points have no finite loss"));
     }
     out.push(report::work(envelope));
     out.extend(envelope.notes.iter().map(|note| format!("  note: {note}")));
     out.join("\n")
+}
+
+fn refined(found: &Refinement, axes: &[Vec<f64>; 2]) -> String {
+    let error = found.error.map_or("unknown".into(), |error| {
+        format!("{:.1e} at most, {:.1e} in the mean", error.largest, error.mean)
+    });
+    let points = axes[0].len() * axes[1].len();
+    let rest = if found.stride == 1 { "all" } else { "the others interpolated" };
+    let met = if found.converged { "" } else { ": above the tolerance" };
+    format!("  {} of {points} points measured, {rest}; estimated error of log10(loss) {error}{met}", found.measured)
 }
