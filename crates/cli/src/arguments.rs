@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Eigenvalues(commands::eigenvalues::Arguments),
     Line(commands::line::Arguments),
     Surface(commands::surface::Arguments),
+    Trajectory(Box<commands::trajectory::Arguments>),
     Connect(commands::connect::Arguments),
     Inspect(commands::inspect::Arguments),
     Check(commands::check::Arguments),

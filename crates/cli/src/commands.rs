@@ -10,4 +10,5 @@ pub(crate) mod models;
 pub(crate) mod plot;
 pub(crate) mod quickstart;
 pub(crate) mod surface;
+pub(crate) mod trajectory;
 mod vectors;

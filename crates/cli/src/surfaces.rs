@@ -2,7 +2,7 @@
 
 use relief_plot::terminal;
 use relief_plot::{
-    Axis, Field, Figure, Grid, Levels, Overlay, Panel, PointKind, Quadratic, Scale, Surface as Lit,
+    Axis, Field, Figure, Grid, Levels, Overlay, Panel, PathKind, PointKind, Quadratic, Scale, Surface as Lit,
 };
 use serde::Deserialize;
 
@@ -18,6 +18,95 @@ pub(crate) struct Surface {
     axes: [Vec<f64>; 2],
     loss: Vec<Vec<Option<f64>>>,
     accuracy: Option<Vec<Vec<Option<f64>>>>,
+    test: Option<Test>,
+    refinement: Option<Refinement>,
+    #[serde(default)]
+    marks: Vec<Mark>,
+    trace: Option<Trace>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Test {
+    loss: Vec<Vec<Option<f64>>>,
+    accuracy: Option<Vec<Vec<Option<f64>>>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Refinement {
+    stride: usize,
+    measured: usize,
+    error: Option<Errors>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Errors {
+    largest: f64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Mark {
+    kind: String,
+    name: String,
+    at: [f64; 2],
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Trace {
+    kind: String,
+    at: Vec<[f64; 2]>,
+    residual: Vec<f64>,
+    loss: Vec<Option<f64>>,
+}
+
+impl Trace {
+    /// The way, and whether its dots have colours of their own.
+    fn overlay(&self, show: Show) -> Overlay {
+        let trajectory = self.kind == "trajectory";
+        // Colours are losses: on a map of accuracies they would say something else.
+        let values = if trajectory && show == Show::Loss {
+            self.loss.iter().map(|v| v.unwrap_or(f64::NAN)).collect()
+        } else {
+            vec![]
+        };
+        let kind = if trajectory { PathKind::Trajectory } else { PathKind::Curve };
+        Overlay::Path { kind, points: self.at.clone(), values }
+    }
+
+    /// How far the points are from the plane at most: what the picture does not show.
+    fn remark(&self) -> Option<String> {
+        let farthest = self.residual.iter().copied().fold(0.0, f64::max);
+        let longest = self.at.iter().flat_map(|a| self.at.iter().map(move |b| (a[0] - b[0]).hypot(a[1] - b[1])));
+        let longest = longest.fold(0.0, f64::max);
+        (self.kind == "trajectory").then(|| {
+            format!(
+                "Dots have the colours of their own losses; they lie up to {farthest:.2} off the plane, on which they span \
+                 {longest:.2}."
+            )
+        })
+    }
+}
+
+impl Surface {
+    /// The way and the checkpoints on the plane; the centre where there are none.
+    fn overlays(&self, show: Show) -> Vec<Overlay> {
+        let mut all = vec![];
+        let ends: Vec<[f64; 2]> = self.marks.iter().filter(|m| m.kind == "end").map(|m| m.at).collect();
+        if let (Some(trace), [first, .., last]) = (&self.trace, ends.as_slice())
+            && trace.kind == "curve"
+        {
+            all.push(Overlay::Path { kind: PathKind::Chord, points: vec![*first, *last], values: vec![] });
+        }
+        all.extend(self.trace.as_ref().map(|trace| trace.overlay(show)));
+        all.extend(self.marks.iter().map(|mark| Overlay::Point {
+            kind: if mark.kind == "bend" { PointKind::Bend } else { PointKind::End },
+            at: mark.at,
+            label: mark.name.clone(),
+        }));
+        if all.is_empty() {
+            all.push(Overlay::Point { kind: PointKind::Centre, at: [0.0, 0.0], label: String::new() });
+        }
+        all
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -58,21 +147,19 @@ const BANDS: usize = 18;
 impl Surface {
     fn grid(&self, show: Show) -> Result<Grid, Failure> {
         let [x, y] = self.axes.clone();
+        let test = self.test.as_ref();
         let rows = match show {
             Show::Loss => Some(&self.loss),
             Show::Accuracy => self.accuracy.as_ref(),
+            Show::TestLoss => test.map(|test| &test.loss),
+            Show::TestAccuracy => test.and_then(|test| test.accuracy.as_ref()),
         };
-        let rows = rows.ok_or_else(|| Failure::Usage("the surface has no accuracy: show the loss".into()))?;
-        let factor = if show == Show::Accuracy { 100.0 } else { 1.0 };
+        let rows = rows.ok_or_else(|| {
+            Failure::Usage(format!("the surface has no {}: show the loss", show.label().trim_end_matches(" (%)")))
+        })?;
+        let factor = if show.is_share() { 100.0 } else { 1.0 };
         let values = rows.iter().flatten().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect();
         Ok(Grid::new(x, y, values)?)
-    }
-}
-
-fn value_label(show: Show) -> &'static str {
-    match show {
-        Show::Loss => "loss",
-        Show::Accuracy => "accuracy (%)",
     }
 }
 
@@ -84,18 +171,18 @@ pub(crate) fn figure(
     perspective: bool,
 ) -> Result<Figure, Failure> {
     let grids = surfaces.iter().map(|s| s.result.grid(show)).collect::<Result<Vec<_>, _>>()?;
-    let scale = (show == Show::Accuracy).then_some(Scale::Linear);
+    let scale = show.is_share().then_some(Scale::Linear);
     let levels = Levels::chosen(&grids.iter().collect::<Vec<_>>(), BANDS, None, scale)?;
     let panels = surfaces.iter().zip(grids).map(|(saved, grid)| {
         let name = saved.name();
         let plane = &saved.result.plane;
         if perspective {
             let [x, y] = plane.labels.clone();
-            let labels = [x, y, value_label(show).to_string()];
+            let labels = [x, y, show.label().to_string()];
             return Panel::Surface(Lit { levels: Some(levels.clone()), ..Lit::new(name, labels, grid) });
         }
         let [x, y] = [0, 1].map(|nth| Axis::linear(plane.labels[nth].as_str()));
-        let field = Field::new(name, x, y, value_label(show), grid);
+        let field = Field::new(name, x, y, show.label(), grid);
         let field = Field {
             scale,
             levels: Some(levels.clone()),
@@ -103,11 +190,7 @@ pub(crate) fn figure(
             model: plane.quadratic().filter(|_| show == Show::Loss),
             ..field
         };
-        Panel::Field(field.with(Overlay::Point {
-            kind: PointKind::Centre,
-            at: [0.0, 0.0],
-            label: String::new(),
-        }))
+        Panel::Field(saved.result.overlays(show).into_iter().fold(field, Field::with))
     });
     let mut lines = provenance(surfaces);
     let random: Vec<&Plane> =
@@ -116,6 +199,12 @@ pub(crate) fn figure(
         let cosines: Vec<String> = random.iter().map(|plane| format!("{:.3}", plane.cosine)).collect();
         lines.push(format!("Cosine between the directions: {}.", cosines.join(", ")));
     }
+    let results = || surfaces.iter().map(|saved| &saved.result);
+    lines.extend(results().filter_map(|surface| surface.trace.as_ref()?.remark()));
+    lines.extend(results().filter_map(|surface| surface.refinement.as_ref()).filter(|r| r.stride > 1).map(|r| {
+        let error = r.error.as_ref().map_or(String::new(), |e| format!(", error of log10(loss) about {:.0e}", e.largest));
+        format!("{} points measured, the others interpolated{error}.", r.measured)
+    }));
     if surfaces.iter().any(|s| s.result.plane.model.is_some()) && show == Show::Loss && !perspective {
         lines.push("Dashed: the quadratic model at the same levels.".to_string());
     }
@@ -127,10 +216,10 @@ pub(crate) fn in_characters(surfaces: &[Saved<Surface>], show: Show) -> Result<S
     let mut out = vec![];
     for saved in surfaces {
         let grid = saved.result.grid(show)?;
-        let log = show == Show::Loss
+        let log = !show.is_share()
             && grid.finite_range().is_some_and(|(low, high)| low > 0.0 && high > 20.0 * low);
         let picture = terminal::surface(&grid, log, &output::characters(24));
-        out.push(format!("{}: {}\n{}", saved.name(), value_label(show), picture.trim_end()));
+        out.push(format!("{}: {}\n{}", saved.name(), show.label(), picture.trim_end()));
     }
     Ok(out.join("\n\n"))
 }

@@ -17,7 +17,7 @@ use crate::load::{self, Loaded, Sample};
 pub(crate) struct SurveyArguments {
     /// Measure the test split as well
     #[arg(long, help_heading = "Measures")]
-    with_test: bool,
+    pub(crate) with_test: bool,
 
     /// Measure every class as well
     #[arg(long, help_heading = "Measures")]

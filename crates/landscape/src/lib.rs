@@ -3,24 +3,37 @@
 //! A [`Slice`] is a point with one or more directions and a grid of coordinates; [`scan`] measures every point of it.
 //! Points are values: nothing is changed in place, so nothing has to be restored, and points are measured side by side.
 //!
+//! [`Nested`] grids say which points to measure first, and how far the surface is known from them. A [`Plane`] says where
+//! other points lie from it: through two or three checkpoints, or the principal one of many ([`principal_plane`]).
+//!
 //! A [`Curve`] leads from one point to another: [`CurveTraining`] bends it around barriers, [`ElasticBand`] relaxes a chain
 //! onto the lowest pass. Both take the loss as a function of flat vectors, and can be stopped and gone on with.
 
 mod ascent;
+mod assessment;
 mod barrier;
+mod bicubic;
 mod curve;
 mod direction;
 mod momentum;
+mod nested;
+mod plane;
+mod principal;
 mod scan;
 mod slice;
 
 pub use ascent::Ascent;
+pub use assessment::{Assessment, Errors};
 pub use barrier::Barrier;
+pub use bicubic::Bicubic;
 pub use curve::{
     BandLoss, BandProfile, BandProgress, BandState, Curve, CurveKind, CurveReport, CurveStatistics,
     CurveTraining, Cycle, ElasticBand, Ending, Insertion, LossAndGradient, Spacing, TrainingState,
     TrainingStep,
 };
 pub use direction::{Normalisation, RandomDirection, Vectors, between, cosine, orthogonalised};
+pub use nested::{Level, Nested};
+pub use plane::{Plane, Projection, ranges};
+pub use principal::{Centre, Principal, principal_plane};
 pub use scan::{Measures, Points, Scan, scan};
 pub use slice::Slice;

@@ -103,6 +103,25 @@ pub(crate) struct DrawingArguments {
 pub(crate) enum Show {
     Loss,
     Accuracy,
+    TestLoss,
+    TestAccuracy,
+}
+
+impl Show {
+    /// The values' name, with their unit.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Accuracy => "accuracy (%)",
+            Self::TestLoss => "test loss",
+            Self::TestAccuracy => "test accuracy (%)",
+        }
+    }
+
+    /// Whether it is a share, shown in percent.
+    pub(crate) fn is_share(self) -> bool {
+        matches!(self, Self::Accuracy | Self::TestAccuracy)
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
@@ -128,10 +147,13 @@ impl DrawingArguments {
         if let Some(output) = &run.print.output {
             output::check_picture(output)?;
         }
-        if self.show == Show::Accuracy && loaded.accuracy.is_none() {
+        if self.show.is_share() && loaded.accuracy.is_none() {
             return Err(Failure::Usage(
                 "--show accuracy needs classes, which these targets are not: leave it out".into(),
             ));
+        }
+        if matches!(self.show, Show::TestLoss | Show::TestAccuracy) && !self.survey.with_test {
+            return Err(Failure::Usage("the test split is shown where it is measured: add --with-test".into()));
         }
         let begun = Instant::now();
         interrupt::install();
