@@ -30,7 +30,8 @@ pub(crate) enum Choice {
 }
 
 /// Every plane, for messages.
-const PLANES: &str = "random, eigen, pca:'PATTERN', pca-mean:'PATTERN', through:A,B,C, or along:A,B with two directions";
+const PLANES: &str =
+    "random, eigen, pca:'PATTERN', pca-mean:'PATTERN', through:A,B,C, or along:A,B with two directions";
 
 impl FromStr for Choice {
     type Err = String;
@@ -45,9 +46,9 @@ impl FromStr for Choice {
             ("pca-mean", pattern) => Ok(Self::Principal(pattern.map(String::from), Centre::Mean)),
             ("along", Some(_)) => {
                 let names = parts().map(str::parse).collect::<Result<Vec<Named>, _>>()?;
-                <[Named; 2]>::try_from(names)
-                    .map(Self::Along)
-                    .map_err(|names| format!("a plane has two directions, not {}: write along:A,B", names.len()))
+                <[Named; 2]>::try_from(names).map(Self::Along).map_err(|names| {
+                    format!("a plane has two directions, not {}: write along:A,B", names.len())
+                })
             }
             ("through", Some(_)) => match parts().map(PathBuf::from).collect::<Vec<_>>() {
                 paths if matches!(paths.len(), 2 | 3) => Ok(Self::Through(paths)),
@@ -57,7 +58,10 @@ impl FromStr for Choice {
                     paths.len()
                 )),
             },
-            _ => Err(format!("`{text}` is no plane: take one of {PLANES}; a direction is one of {}", directions::NAMES)),
+            _ => Err(format!(
+                "`{text}` is no plane: take one of {PLANES}; a direction is one of {}",
+                directions::NAMES
+            )),
         }
     }
 }
@@ -216,11 +220,18 @@ impl Planned {
         let Plane { kind, labels, directions, orthogonal, cosine, .. } = &self.plane;
         let marks: Vec<&str> = self.marks.iter().map(|mark| mark.sha256.as_str()).collect();
         let trace = self.trace.as_ref().map(|trace| &trace.sha256);
-        format!("{kind} {labels:?} {directions:?} {orthogonal} {cosine:e} {:?} {marks:?} {trace:?}", self.axes)
+        format!(
+            "{kind} {labels:?} {directions:?} {orthogonal} {cosine:e} {:?} {marks:?} {trace:?}",
+            self.axes
+        )
     }
 
     /// The result, once it is measured.
-    pub(crate) fn found(&self, (train, test): (Found<Rows>, Option<Found<Rows>>), cap: Option<f64>) -> Surface {
+    pub(crate) fn found(
+        &self,
+        (train, test): (Found<Rows>, Option<Found<Rows>>),
+        cap: Option<f64>,
+    ) -> Surface {
         let Found { loss, accuracy, standard_error, classes } = train;
         Surface {
             plane: self.plane.clone(),

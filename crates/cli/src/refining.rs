@@ -18,7 +18,9 @@ pub(crate) struct Refining {
 impl Refining {
     pub(crate) fn new(axes: &[Vec<f64>; 2], tolerance: Option<f64>) -> Result<Self, Failure> {
         if let Some(tolerance) = tolerance.filter(|t| !t.is_finite() || *t <= 0.0) {
-            return Err(Failure::Usage(format!("--tolerance is {tolerance}: give an error above 0, such as 0.01")));
+            return Err(Failure::Usage(format!(
+                "--tolerance is {tolerance}: give an error above 0, such as 0.01"
+            )));
         }
         Ok(Self { nested: Nested::new(axes.as_slice())?, tolerance, level: 0, assessment: None })
     }

@@ -75,7 +75,8 @@ impl Trace {
     /// How far the points are from the plane at most: what the picture does not show.
     fn remark(&self) -> Option<String> {
         let farthest = self.residual.iter().copied().fold(0.0, f64::max);
-        let longest = self.at.iter().flat_map(|a| self.at.iter().map(move |b| (a[0] - b[0]).hypot(a[1] - b[1])));
+        let longest =
+            self.at.iter().flat_map(|a| self.at.iter().map(move |b| (a[0] - b[0]).hypot(a[1] - b[1])));
         let longest = longest.fold(0.0, f64::max);
         (self.kind == "trajectory").then(|| {
             format!(
@@ -155,7 +156,10 @@ impl Surface {
             Show::TestAccuracy => test.and_then(|test| test.accuracy.as_ref()),
         };
         let rows = rows.ok_or_else(|| {
-            Failure::Usage(format!("the surface has no {}: show the loss", show.label().trim_end_matches(" (%)")))
+            Failure::Usage(format!(
+                "the surface has no {}: show the loss",
+                show.label().trim_end_matches(" (%)")
+            ))
         })?;
         let factor = if show.is_share() { 100.0 } else { 1.0 };
         let values = rows.iter().flatten().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect();
@@ -201,10 +205,15 @@ pub(crate) fn figure(
     }
     let results = || surfaces.iter().map(|saved| &saved.result);
     lines.extend(results().filter_map(|surface| surface.trace.as_ref()?.remark()));
-    lines.extend(results().filter_map(|surface| surface.refinement.as_ref()).filter(|r| r.stride > 1).map(|r| {
-        let error = r.error.as_ref().map_or(String::new(), |e| format!(", error of log10(loss) about {:.0e}", e.largest));
-        format!("{} points measured, the others interpolated{error}.", r.measured)
-    }));
+    lines.extend(results().filter_map(|surface| surface.refinement.as_ref()).filter(|r| r.stride > 1).map(
+        |r| {
+            let error = r
+                .error
+                .as_ref()
+                .map_or(String::new(), |e| format!(", error of log10(loss) about {:.0e}", e.largest));
+            format!("{} points measured, the others interpolated{error}.", r.measured)
+        },
+    ));
     if surfaces.iter().any(|s| s.result.plane.model.is_some()) && show == Show::Loss && !perspective {
         lines.push("Dashed: the quadratic model at the same levels.".to_string());
     }
@@ -216,8 +225,8 @@ pub(crate) fn in_characters(surfaces: &[Saved<Surface>], show: Show) -> Result<S
     let mut out = vec![];
     for saved in surfaces {
         let grid = saved.result.grid(show)?;
-        let log = !show.is_share()
-            && grid.finite_range().is_some_and(|(low, high)| low > 0.0 && high > 20.0 * low);
+        let log =
+            !show.is_share() && grid.finite_range().is_some_and(|(low, high)| low > 0.0 && high > 20.0 * low);
         let picture = terminal::surface(&grid, log, &output::characters(24));
         out.push(format!("{}: {}\n{}", saved.name(), show.label(), picture.trim_end()));
     }

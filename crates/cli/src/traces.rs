@@ -62,7 +62,12 @@ pub(crate) enum TraceKind {
 }
 
 impl Mark {
-    pub(crate) fn new(loaded: &Loaded, plane: &Plane, point: &Point, kind: MarkKind) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        loaded: &Loaded,
+        plane: &Plane,
+        point: &Point,
+        kind: MarkKind,
+    ) -> Result<Self, Failure> {
         let found = plane.project(&point.parameters.to_vec()?)?;
         let measured = point.measure(loaded)?;
         Ok(Self {

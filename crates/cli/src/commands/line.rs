@@ -132,7 +132,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let Some(found) = job.run(&arguments.scan, &context, order, &[slice.count()], &mut |_| Ok(false))? else {
         return Ok(exit::Outcome::Interrupted);
     };
-    let (Found { loss, accuracy, standard_error, classes }, test) = survey.found(&found, &|_, values| Ok(values))?;
+    let (Found { loss, accuracy, standard_error, classes }, test) =
+        survey.found(&found, &|_, values| Ok(values))?;
     let barrier = |loss: &[f64]| planned.to.as_ref().and_then(|_| Barrier::new(&t, loss));
     let line = Line {
         unit: planned.unit,

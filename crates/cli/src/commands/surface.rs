@@ -153,7 +153,9 @@ impl DrawingArguments {
             ));
         }
         if matches!(self.show, Show::TestLoss | Show::TestAccuracy) && !self.survey.with_test {
-            return Err(Failure::Usage("the test split is shown where it is measured: add --with-test".into()));
+            return Err(Failure::Usage(
+                "the test split is shown where it is measured: add --with-test".into(),
+            ));
         }
         let begun = Instant::now();
         interrupt::install();
@@ -174,7 +176,8 @@ impl DrawingArguments {
         let mut refining = Refining::new(&planned.axes, self.tolerance)?;
         let drawn = |surface: Surface, scan: &Scan| -> Result<Drawn, Failure> {
             let envelope = envelope(run.seed, &survey, &planned, surface, scan, begun);
-            let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
+            let json =
+                serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
             let saved = Results::of(&json, "the result")?.surfaces;
             Ok(Drawn { envelope, json, saved })
         };
@@ -185,9 +188,12 @@ impl DrawingArguments {
         let mut previewed = Instant::now();
         let found = job.run(&self.scan, &context, order, &stops, &mut |scan| {
             let enough = refining.look(scan)?;
-            let picture = run.print.output.as_ref().filter(|path| path.extension().is_some_and(|e| e != "json"));
+            let picture =
+                run.print.output.as_ref().filter(|path| path.extension().is_some_and(|e| e != "json"));
             // A coarse picture first; the finer ones replace it.
-            if let Some(path) = picture.filter(|_| !enough && !scan.is_complete() && previewed.elapsed() > PREVIEW) {
+            if let Some(path) =
+                picture.filter(|_| !enough && !scan.is_complete() && previewed.elapsed() > PREVIEW)
+            {
                 let rows = survey.found(scan, &|_, values| Ok(refining.coarse(&values)))?;
                 let axes = refining.coarse_axes(&planned.axes);
                 figure(&drawn(Surface { axes, ..planned.found(rows, survey.cap) }, scan)?)?.save(path)?;
@@ -293,5 +299,8 @@ fn refined(found: &Refinement, axes: &[Vec<f64>; 2]) -> String {
     let points = axes[0].len() * axes[1].len();
     let rest = if found.stride == 1 { "all" } else { "the others interpolated" };
     let met = if found.converged { "" } else { ": above the tolerance" };
-    format!("  {} of {points} points measured, {rest}; estimated error of log10(loss) {error}{met}", found.measured)
+    format!(
+        "  {} of {points} points measured, {rest}; estimated error of log10(loss) {error}{met}",
+        found.measured
+    )
 }

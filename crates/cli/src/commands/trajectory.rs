@@ -20,7 +20,6 @@ use crate::points::{self, Point};
 
 The table says for every checkpoint how far it is off the plane, and what its own loss is beside the one on the plane.")]
 pub(crate) struct Arguments {
-    /// The last checkpoint, or a pattern (in quotes) that all match; steps are ordered by the numbers in their names
     #[command(flatten)]
     task: TaskArguments,
 
@@ -44,7 +43,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
     let Arguments { mut task, more, plane, drawing, run } = arguments;
     let first = task.checkpoint.display().to_string();
-    let mut files = if Path::new(&first).exists() { vec![task.checkpoint] } else { points::matching(&first)? };
+    let mut files =
+        if Path::new(&first).exists() { vec![task.checkpoint.clone()] } else { points::matching(&first)? };
     files.extend(more);
     let Some(last) = files.last().filter(|_| files.len() > 1) else {
         return Err(Failure::Usage(format!(

@@ -95,9 +95,8 @@ fn planned(
 ) -> Result<Planned, Failure> {
     places.extend(trace.iter().flat_map(|trace| &trace.at).map(|at| at.to_vec()));
     let around = ranges(&places, MARGIN)?;
-    let axes = [0, 1].map(|nth| {
-        nodes(site.extent.ranges[nth].unwrap_or(around[nth]), site.extent.counts[nth])
-    });
+    let axes =
+        [0, 1].map(|nth| nodes(site.extent.ranges[nth].unwrap_or(around[nth]), site.extent.counts[nth]));
     let origin = site.loaded.task.objective.parameters().at(flat.origin())?;
     let slice = Slice::new(&origin, flat.directions().to_vec(), axes.to_vec())?;
     let work = (0, 0, evaluations);
