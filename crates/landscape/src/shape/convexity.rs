@@ -8,14 +8,14 @@ use serde::Serialize;
 /// The extreme eigenvalues of the Hessian at a point, which belong to all its directions, not only to those of a picture.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Convexity {
-    /// The algebraically smallest eigenvalue, lambda_min.
+    /// The algebraically smallest eigenvalue, `lambda_min`.
     pub smallest: EigenPair,
-    /// The algebraically largest eigenvalue, lambda_max.
+    /// The algebraically largest eigenvalue, `lambda_max`.
     pub largest: EigenPair,
-    /// |min(lambda_min, 0)| / |lambda_max|: the negative curvature relative to the positive one, 0 where there is none.
-    /// Without any positive curvature it exceeds 1 or is infinite, and it is NaN where all eigenvalues are zero.
+    /// `|min(lambda_min, 0)| / |lambda_max|`: the negative curvature relative to the positive one, 0 where there is none.
+    /// Without any positive curvature it is at least 1, and it is NaN where all eigenvalues are zero.
     ///
-    /// It is Li et al.'s ratio (see [`magnitude_ratio`](Self::magnitude_ratio)) wherever lambda_min is below zero.
+    /// It is Li et al.'s ratio (see [`magnitude_ratio`](Self::magnitude_ratio)) wherever `lambda_min` is below zero.
     pub ratio: f64,
 }
 
@@ -25,7 +25,7 @@ impl Convexity {
         Self { smallest, largest, ratio }
     }
 
-    /// |lambda_min / lambda_max|, what Li et al. 2018 map in section 6. It does not tell a convex point, whose ratio is the
+    /// `|lambda_min / lambda_max|`, what Li et al. 2018 map in section 6. It does not tell a convex point, whose ratio is the
     /// inverse of the condition number, from one that is not.
     pub fn magnitude_ratio(&self) -> f64 {
         (self.smallest.value / self.largest.value).abs()

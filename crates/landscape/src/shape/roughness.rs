@@ -127,7 +127,7 @@ fn variation(heights: &Heights, axis: usize) -> Variation {
         .map(|line| {
             let high = line.clone().fold(f64::NEG_INFINITY, f64::max);
             let low = line.clone().fold(f64::INFINITY, f64::min);
-            if high == low {
+            if high <= low {
                 return 0.0;
             }
             let total: f64 = line.clone().zip(line.skip(1)).map(|(a, b)| (b - a).abs() / (high - low)).sum();
