@@ -1,6 +1,6 @@
 //! Saved curves between checkpoints as figures.
 
-use relief_plot::{Axis, Figure, Lines, Mark, Panel, Reference, Scale, Series, studies, terminal};
+use relief_plot::{Axis, Figure, Lines, Mark, Panel, Reference, Series, studies, terminal};
 use serde::Deserialize;
 
 use crate::output;
@@ -54,13 +54,17 @@ pub(crate) fn figure(title: &str, results: &[Saved<Connection>]) -> Figure {
     for saved in results {
         let connection = &saved.result;
         let heading = format!("{} to {}", saved.name(), stem(&connection.to));
-        top.push(Panel::Lines(studies::barrier(&heading, connection.series(loss), Scale::Log)));
+        let t = || Axis::linear("t, from one end to the other");
+        let losses = connection.series(loss);
+        let mut panel = Lines::new(heading, t(), Axis::log("loss"));
+        panel.notes.extend(losses.iter().filter(|s| s.mark == Mark::Solid).filter_map(studies::barrier_note));
+        top.push(Panel::Lines(losses.into_iter().fold(panel, Lines::with)));
         let below = connection.series(accuracy);
         if !below.is_empty() {
             let lowest = below.iter().flat_map(|s| &s.y).copied().fold(100.0, f64::min);
             let low = (lowest - 2.0).max(0.0);
             let axis = Axis::linear("accuracy (%)").between(low, 100.0 + 0.05 * (100.0 - low));
-            let panel = Lines::new("", Axis::linear("t, from one end to the other"), axis);
+            let panel = Lines::new("", t(), axis);
             let ends = [Reference::event(0.0, saved.name()), Reference::event(1.0, stem(&connection.to))];
             let panel = ends.into_iter().fold(panel, Lines::with_reference);
             bottom.push(Panel::Lines(below.into_iter().fold(panel, Lines::with)));

@@ -3,6 +3,8 @@
 mod along;
 mod checkpoints;
 
+pub(crate) use checkpoints::spanned;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 

@@ -11,6 +11,7 @@ use crate::load::Loaded;
 use crate::saved::stem;
 
 /// A checkpoint's parameters and running statistics, for the network and data that are loaded.
+#[derive(Clone)]
 pub(crate) struct Point {
     pub(crate) path: PathBuf,
     pub(crate) sha256: String,
@@ -34,6 +35,15 @@ impl Point {
         let parameters = like(at)?;
         let statistics = loaded.task.statistics().map(&mut like).transpose()?;
         Ok(Self { path: path.to_owned(), sha256: checkpoint.sha256().to_string(), parameters, statistics })
+    }
+
+    /// A point that is no file, with its own statistics of the training data where it has batch norm.
+    pub(crate) fn of(loaded: &Loaded, point: &[f64], name: &str) -> Result<Self, Failure> {
+        let parameters = loaded.task.objective.parameters().at(point)?;
+        let Loaded { architecture, tensors, data, options, .. } = loaded;
+        let pass = StatisticsPass::new(architecture, tensors, data, options)?;
+        let statistics = pass.map(|pass| pass.at(&parameters)).transpose()?;
+        Ok(Self { path: name.into(), sha256: String::new(), parameters, statistics })
     }
 
     /// The loaded checkpoint itself.
@@ -67,12 +77,10 @@ impl Point {
 /// Saves a point as a checkpoint of the loaded network, with its own statistics of the training data where it has batch
 /// norm.
 pub(crate) fn save(loaded: &Loaded, point: &[f64], path: &Path) -> Result<(), Failure> {
-    let at = loaded.task.objective.parameters().at(point)?;
-    let Loaded { architecture, tensors, data, options, .. } = loaded;
-    let pass = StatisticsPass::new(architecture, tensors, data, options)?;
-    let statistics = pass.map(|pass| pass.at(&at)).transpose()?;
+    let Point { parameters, statistics, .. } = Point::of(loaded, point, "")?;
+    let Loaded { tensors, data, .. } = loaded;
     let mut tensors = tensors.clone();
-    for (name, tensor) in at.iter().chain(statistics.iter().flat_map(Parameters::iter)) {
+    for (name, tensor) in parameters.iter().chain(statistics.iter().flat_map(Parameters::iter)) {
         tensors.insert(name.to_string(), tensor.clone());
     }
     let metadata = [("model", &loaded.model), ("data", &data.source)];

@@ -8,6 +8,9 @@
 //!
 //! A [`Curve`] leads from one point to another: [`CurveTraining`] bends it around barriers, [`ElasticBand`] relaxes a chain
 //! onto the lowest pass. Both take the loss as a function of flat vectors, and can be stopped and gone on with.
+//!
+//! [`Heights`] are what was measured, and answer for the surface's shape: its minima and the passes between them
+//! ([`MergeTree`]), the widths of basins ([`Basin`]), its [`roughness`]; [`convexity`] is the Hessian's own answer.
 
 mod ascent;
 mod assessment;
@@ -20,6 +23,7 @@ mod nested;
 mod plane;
 mod principal;
 mod scan;
+mod shape;
 mod slice;
 
 pub use ascent::Ascent;
@@ -36,4 +40,8 @@ pub use nested::{Level, Nested};
 pub use plane::{Plane, Projection, ranges};
 pub use principal::{Centre, Principal, principal_plane};
 pub use scan::{Measures, Points, Scan, scan};
+pub use shape::{
+    Basin, Convexity, Extent, Heights, MergeTree, Pair, Roughness, SaddleMinimumDistance, Variation, Vertex,
+    convexity, roughness,
+};
 pub use slice::Slice;

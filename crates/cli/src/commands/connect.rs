@@ -5,20 +5,25 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use relief_hessian::Objective;
-use relief_landscape::{Curve, CurveKind, CurveReport, CurveStatistics, between};
+use relief_hessian::{Control, Objective};
+use relief_landscape::{
+    Curve, CurveKind, CurveReport, CurveStatistics, Plane, Points, RandomDirection, Scan, between,
+};
 
 use crate::arguments::{RunArguments, TaskArguments};
+use crate::commands::surface::{self, Show};
 use crate::connections::{self, Answers, Connection};
 use crate::curve_training::{Trainer, TrainingArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
+use crate::planes::{self, Extent, Site};
 use crate::points;
 use crate::saved::Results;
-use crate::scans::nodes;
+use crate::scans::{Job, nodes};
 use crate::survey::{Lies, Survey, SurveyArguments};
-use crate::{connection_figures, interrupt, numbers, output, report, table};
+use crate::traces::{MarkKind, Trace};
+use crate::{connection_figures, interrupt, numbers, output, report, surfaces, table};
 
 /// Find a curve of low loss between two checkpoints, and hold it against the straight line
 #[derive(Debug, Args)]
@@ -28,7 +33,7 @@ use crate::{connection_figures, interrupt, numbers, output, report, table};
   relief connect a.safetensors --to b.safetensors --curve band --run runs/band
   relief connect a.safetensors --to b.safetensors --with-test --run runs/a-b --resume
 
-The folder of the run gets connect.json, curve.png, metrics.jsonl, and the bends as checkpoints.")]
+The folder of the run gets connect.json, curve.png, plane.json, plane.png, metrics.jsonl, and the bends as checkpoints.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     task: TaskArguments,
@@ -43,6 +48,10 @@ pub(crate) struct Arguments {
     /// Points at which the paths are measured
     #[arg(long, value_name = "N", default_value_t = 61, help_heading = "Curve")]
     points: usize,
+
+    /// Points along each direction of the picture of the plane that the curve lies in; 0 for no such picture
+    #[arg(long, value_name = "N", default_value_t = 33, help_heading = "Output")]
+    grid: usize,
 
     #[command(flatten)]
     survey: SurveyArguments,
@@ -101,6 +110,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     for (nth, bend) in curve.bends().iter().enumerate() {
         points::save(&loaded, bend, &folder.file(&format!("bend-{}.safetensors", nth + 1)))?;
     }
+    let picture =
+        Picture { arguments, survey: &survey, end: &end, curve: &curve, t: &t, loss: &path.train.loss };
+    if arguments.grid > 1 && !picture.save(&folder)? {
+        return interrupted();
+    }
     let connection = Connection {
         to: arguments.to.display().to_string(),
         training: arguments.training.clone(),
@@ -130,6 +144,56 @@ fn envelope(seed: u64, survey: &Survey<'_>, connection: Connection, begun: Insta
     let mut envelope = Envelope::new("relief/connect/1", seed, loaded, point, (connection, work));
     envelope.notes.extend(survey.note());
     envelope
+}
+
+/// The plane through both ends and the bend, or the middle of the curve where there are several bends.
+struct Picture<'a> {
+    arguments: &'a Arguments,
+    survey: &'a Survey<'a>,
+    end: &'a points::Point,
+    curve: &'a Curve,
+    t: &'a [f64],
+    /// On the curve.
+    loss: &'a [f64],
+}
+
+impl Picture<'_> {
+    /// Measures and saves it; false after Ctrl-C.
+    fn save(&self, folder: &Folder) -> Result<bool, Failure> {
+        let Self { arguments, survey, end, curve, t, loss } = *self;
+        let begun = Instant::now();
+        let loaded = survey.loaded;
+        let run = &arguments.run;
+        let (middle, name) = match curve.bends() {
+            [bend] => (bend.clone(), "bend"),
+            _ => (curve.at(0.5), "t = 0.5"),
+        };
+        let middle = points::Point::of(loaded, &middle, name)?;
+        let points = [points::Point::own(loaded), end.clone(), middle];
+        let extent = Extent { counts: [arguments.grid; 2], ranges: [None; 2] };
+        let family = RandomDirection::default();
+        let site = Site { loaded, run, family, orthogonal: false, extent, path: &[] };
+        let on_curve: Vec<Vec<f64>> = t.iter().map(|t| curve.at(*t)).collect();
+        let trace = |plane: &Plane| Trace::curve(plane, &on_curve, loss.to_vec());
+        let planned =
+            planes::spanned(&site, &points, &[MarkKind::End, MarkKind::End, MarkKind::Bend], Some(&trace))?;
+        let mut scan = Scan::new(&planned.slice);
+        let count = planned.slice.count();
+        let job = Job { points: &planned.slice, survey, what: "plane" };
+        if job.measure(&mut scan, count, &mut |_| Control::Continue)? == Control::Interrupt {
+            return Ok(false);
+        }
+        let columns = arguments.grid;
+        let rows =
+            survey.found(&scan, &|_, values| Ok(values.chunks(columns).map(<[f64]>::to_vec).collect()))?;
+        let surface = planned.found(rows, survey.cap);
+        let envelope = surface::envelope(run.seed, survey, &planned, surface, &scan, begun);
+        let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
+        output::write(&folder.file("plane.json"), format!("{json}\n").as_bytes())?;
+        let saved = Results::of(&json, "the result")?.surfaces;
+        surfaces::figure("", &saved, Show::Loss, false)?.save(folder.file("plane.png"))?;
+        Ok(true)
+    }
 }
 
 /// The folder of a run.
