@@ -33,6 +33,7 @@ pub(crate) enum Command {
     Surface(commands::surface::Arguments),
     Trajectory(Box<commands::trajectory::Arguments>),
     Connect(commands::connect::Arguments),
+    Shape(commands::shape::Arguments),
     Inspect(commands::inspect::Arguments),
     Check(commands::check::Arguments),
     Plot(commands::plot::Arguments),

@@ -56,6 +56,7 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Check(arguments) => commands::check::run(arguments),
         Command::Connect(arguments) => commands::connect::run(&arguments),
         Command::Trajectory(arguments) => commands::trajectory::run(*arguments),
+        Command::Shape(arguments) => commands::shape::run(&arguments),
         Command::Line(arguments) => commands::line::run(&arguments),
         Command::Surface(arguments) => commands::surface::run(&arguments),
         Command::Plot(arguments) => commands::plot::run(&arguments),

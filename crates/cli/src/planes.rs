@@ -17,7 +17,7 @@ use crate::directions::{self, Named};
 use crate::exit::Failure;
 use crate::load::Loaded;
 use crate::points::{self, Point};
-use crate::survey::{Found, FoundClass, Lies};
+use crate::survey::{Found, FoundClass, FoundCurvature, Lies};
 use crate::traces::{Mark, Trace};
 
 /// Which plane, as it is named on the command line.
@@ -86,6 +86,9 @@ pub(crate) struct Surface {
     /// The same on the test split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) test: Option<Found<Rows>>,
+    /// The Hessian's extreme eigenvalues.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) curvature: Option<FoundCurvature<Rows>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cap: Option<f64>,
     /// Where not every point was measured, or grids were refined to a tolerance.
@@ -243,6 +246,7 @@ impl Planned {
             standard_error,
             classes,
             test,
+            curvature: None,
             cap,
             refinement: None,
             marks: self.marks.clone(),

@@ -80,6 +80,7 @@ impl Refining {
                 let back = |(value, log): (&f64, f64)| if value.is_nan() { 10f64.powf(log) } else { *value };
                 values.iter().zip(filled).map(back).collect()
             }
+            Column::Signed => self.nested.fill(&values, self.level)?,
             Column::Share => {
                 let filled = self.nested.fill(&values, self.level)?;
                 filled.into_iter().map(|v| v.clamp(0.0, 1.0)).collect()

@@ -19,6 +19,7 @@ pub(crate) struct Surface {
     loss: Vec<Vec<Option<f64>>>,
     accuracy: Option<Vec<Vec<Option<f64>>>>,
     test: Option<Test>,
+    curvature: Option<Curvature>,
     refinement: Option<Refinement>,
     #[serde(default)]
     marks: Vec<Mark>,
@@ -29,6 +30,21 @@ pub(crate) struct Surface {
 struct Test {
     loss: Vec<Vec<Option<f64>>>,
     accuracy: Option<Vec<Vec<Option<f64>>>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Curvature {
+    smallest: Vec<Vec<Option<f64>>>,
+    largest: Vec<Vec<Option<f64>>>,
+}
+
+impl Curvature {
+    /// Negative curvature relative to positive curvature (see `relief_landscape::Convexity::ratio`).
+    fn ratios(&self) -> Vec<Vec<Option<f64>>> {
+        let rows = self.smallest.iter().zip(&self.largest);
+        let ratio = |(low, high): (&Option<f64>, &Option<f64>)| Some((*low)?.min(0.0).abs() / (*high)?.abs());
+        rows.map(|(low, high)| low.iter().zip(high).map(ratio).collect()).collect()
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -142,6 +158,14 @@ impl Plane {
     }
 }
 
+impl Surface {
+    /// The coordinates along both axes, and the losses with the first axis fastest; NaN where one is not known.
+    pub(crate) fn losses(&self) -> (Vec<Vec<f64>>, Vec<f64>) {
+        let loss = self.loss.iter().flatten().map(|v| v.unwrap_or(f64::NAN)).collect();
+        (self.axes.to_vec(), loss)
+    }
+}
+
 /// Bands of a map.
 const BANDS: usize = 18;
 
@@ -149,11 +173,13 @@ impl Surface {
     fn grid(&self, show: Show) -> Result<Grid, Failure> {
         let [x, y] = self.axes.clone();
         let test = self.test.as_ref();
+        let ratios = self.curvature.as_ref().filter(|_| show == Show::Convexity).map(Curvature::ratios);
         let rows = match show {
             Show::Loss => Some(&self.loss),
             Show::Accuracy => self.accuracy.as_ref(),
             Show::TestLoss => test.map(|test| &test.loss),
             Show::TestAccuracy => test.and_then(|test| test.accuracy.as_ref()),
+            Show::Convexity => ratios.as_ref(),
         };
         let rows = rows.ok_or_else(|| {
             Failure::Usage(format!(
@@ -175,7 +201,7 @@ pub(crate) fn figure(
     perspective: bool,
 ) -> Result<Figure, Failure> {
     let grids = surfaces.iter().map(|s| s.result.grid(show)).collect::<Result<Vec<_>, _>>()?;
-    let scale = show.is_share().then_some(Scale::Linear);
+    let scale = (show.is_share() || show == Show::Convexity).then_some(Scale::Linear);
     let levels = Levels::chosen(&grids.iter().collect::<Vec<_>>(), BANDS, None, scale)?;
     let panels = surfaces.iter().zip(grids).map(|(saved, grid)| {
         let name = saved.name();

@@ -1,14 +1,14 @@
 //! What is measured at every point of a scan.
 
 use clap::{Args, ValueEnum};
-use relief_hessian::{Error, Parameters};
-use relief_landscape::{Points, Scan, Slice};
+use relief_hessian::{Error, Lanczos, Objective, Parameters, Silent};
+use relief_landscape::{Convexity, Points, Scan, Slice, convexity};
 use relief_models::architecture::BatchNormMode;
 use relief_models::data::Split;
 use relief_models::task::{Measure, Measured, StatisticsPass, Task};
 use serde::Serialize;
 
-use crate::arguments::{SplitArgument, TaskArguments};
+use crate::arguments::{RunArguments, SplitArgument, TaskArguments};
 use crate::exit::Failure;
 use crate::load::{self, Loaded, Sample};
 
@@ -22,6 +22,11 @@ pub(crate) struct SurveyArguments {
     /// Measure every class as well
     #[arg(long, help_heading = "Measures")]
     per_class: bool,
+
+    /// The smallest and the largest eigenvalue of the Hessian at every point as well, each certified: how convex the loss
+    /// is there. Costs some tens of products a point
+    #[arg(long, help_heading = "Measures")]
+    pub(crate) convexity: bool,
 
     /// Leave a point as soon as its loss is known to be at least C, and call it C
     #[arg(long, value_name = "C", help_heading = "Measures")]
@@ -70,6 +75,8 @@ pub(crate) struct Survey<'a> {
     per_class: bool,
     /// Number of classes, where they are measured one by one.
     classes: usize,
+    /// How eigenvalues are found, where they are asked for, and the bytes that may be kept for it.
+    convexity: Option<(Lanczos, usize)>,
 }
 
 /// What a column of numbers is.
@@ -79,6 +86,8 @@ pub(crate) enum Column {
     Positive,
     /// Accuracies, from 0 to 1.
     Share,
+    /// Eigenvalues.
+    Signed,
 }
 
 /// Everything measured on one split, in the shape `T` of the grid; absent what was not asked for.
@@ -97,6 +106,22 @@ pub(crate) struct Found<T> {
     pub(crate) classes: Option<Vec<FoundClass<T>>>,
 }
 
+/// Numbers that the eigenvalues of a point take.
+const EIGENVALUES: usize = 4;
+
+/// The Hessian's extreme eigenvalues over a grid.
+#[derive(Debug, Serialize)]
+pub(crate) struct FoundCurvature<T> {
+    pub(crate) smallest: T,
+    pub(crate) largest: T,
+    /// Every eigenvalue that converged lies within this distance of the one given.
+    pub(crate) error_bound: f64,
+    /// Points at which one of them did not converge.
+    pub(crate) unconverged: usize,
+    /// Products that they took, over the points that are not above the cap.
+    pub(crate) products: usize,
+}
+
 /// Loss and accuracy on the examples of one class.
 #[derive(Debug, Serialize)]
 pub(crate) struct FoundClass<T> {
@@ -110,9 +135,10 @@ impl<'a> Survey<'a> {
         loaded: &'a Loaded,
         task: &TaskArguments,
         arguments: &SurveyArguments,
-        seed: u64,
+        run: &RunArguments,
         lies: Lies,
     ) -> Result<Self, Failure> {
+        let seed = run.seed;
         if let Some(cap) = arguments.cap.filter(|cap| !cap.is_finite() || *cap <= 0.0) {
             return Err(Failure::Usage(format!("--cap is {cap}: give a loss above 0")));
         }
@@ -156,7 +182,18 @@ impl<'a> Survey<'a> {
         };
         let test = arguments.with_test.then(|| load_split(SplitArgument::Test)).transpose()?;
         let (cap, per_class) = (arguments.cap, arguments.per_class);
-        Ok(Self { loaded, test, statistics, named, cap, per_class, classes })
+        if arguments.convexity && !matches!(statistics, Statistics::Frozen) {
+            return Err(Failure::Usage(
+                "--convexity is that of the checkpoint's running statistics: add --statistics freeze".into(),
+            ));
+        }
+        let convexity = arguments.convexity.then(|| {
+            let at = loaded.task.objective.parameters();
+            let solver = Lanczos { unit_roundoff: load::unit_roundoff(at), seed, ..Lanczos::default() };
+            // Points are measured side by side, and each keeps its own linearizations.
+            (solver, load::memory(run) / (2 * rayon::current_num_threads()))
+        });
+        Ok(Self { loaded, test, statistics, named, cap, per_class, classes, convexity })
     }
 
     /// Only loss and accuracy of what is loaded, as it is.
@@ -169,6 +206,7 @@ impl<'a> Survey<'a> {
             cap: None,
             per_class: false,
             classes: 0,
+            convexity: None,
         }
     }
 
@@ -183,7 +221,7 @@ impl<'a> Survey<'a> {
 
     /// Numbers that are measured at a point.
     pub(crate) fn columns(&self) -> usize {
-        self.width() * self.splits().count()
+        self.width() * self.splits().count() + if self.convexity.is_some() { EIGENVALUES } else { 0 }
     }
 
     /// Forward passes over a split that a point takes.
@@ -209,7 +247,31 @@ impl<'a> Survey<'a> {
             let measured = loaded.task.measure_as(at, &how).map_err(failed)?;
             all.extend(self.numbers(&measured, &loaded.task, loaded.sample));
         }
+        if let Some((solver, memory)) = &self.convexity {
+            let capped = self.cap.is_some_and(|cap| all[0] >= cap);
+            all.extend(if capped { [f64::NAN; EIGENVALUES] } else { self.eigenvalues(at, solver, *memory)? });
+        }
         Ok(all)
+    }
+
+    /// The Hessian's smallest and largest eigenvalue, their larger error bound (infinite where one did not converge) and the
+    /// products they took; NaN where the loss is not finite.
+    fn eigenvalues(
+        &self,
+        at: &Parameters,
+        solver: &Lanczos,
+        memory: usize,
+    ) -> relief_hessian::Result<[f64; EIGENVALUES]> {
+        match convexity(&self.loaded.task.objective, at, solver, memory, &mut Silent) {
+            Ok(Some(Convexity { smallest, largest, products, .. })) => {
+                let bound = smallest.error_bound.max(largest.error_bound);
+                let converged = smallest.converged && largest.converged;
+                let bound = if converged { bound } else { f64::INFINITY };
+                Ok([smallest.value, largest.value, bound, products as f64])
+            }
+            Ok(None) | Err(Error::NonFiniteLoss { .. } | Error::NonFinite(_)) => Ok([f64::NAN; EIGENVALUES]),
+            Err(error) => Err(error),
+        }
     }
 
     fn numbers(&self, measured: &Measured, task: &Task, sample: Option<Sample>) -> Vec<f64> {
@@ -254,6 +316,27 @@ impl<'a> Survey<'a> {
         Ok((split(0, self.loaded)?, test))
     }
 
+    /// The Hessian's extreme eigenvalues at the points of a scan, where they were asked for.
+    pub(crate) fn curvature<T>(
+        &self,
+        scan: &Scan,
+        shaped: &dyn Fn(Column, Vec<f64>) -> Result<T, Failure>,
+    ) -> Result<Option<FoundCurvature<T>>, Failure> {
+        if self.convexity.is_none() {
+            return Ok(None);
+        }
+        let first = self.columns() - EIGENVALUES;
+        let [smallest, largest, bound, products] = [0, 1, 2, 3].map(|nth| scan.measure(first + nth));
+        let unconverged = bound.iter().filter(|b| b.is_infinite()).count();
+        Ok(Some(FoundCurvature {
+            smallest: shaped(Column::Signed, smallest)?,
+            largest: shaped(Column::Signed, largest)?,
+            error_bound: bound.into_iter().filter(|b| b.is_finite()).fold(0.0, f64::max),
+            unconverged,
+            products: products.iter().filter(|p| p.is_finite()).sum::<f64>() as usize,
+        }))
+    }
+
     /// What the reader should know of the statistics.
     pub(crate) fn note(&self) -> Option<String> {
         let text = match self.named? {
@@ -273,7 +356,7 @@ impl<'a> Survey<'a> {
     /// What else tells this survey from others: for the state of a scan.
     pub(crate) fn context(&self) -> String {
         let test = self.test.as_ref().map(Loaded::identity);
-        format!("{:?} {:?} {} {test:?}", self.named, self.cap, self.per_class)
+        format!("{:?} {:?} {} {} {test:?}", self.named, self.cap, self.per_class, self.convexity.is_some())
     }
 }
 

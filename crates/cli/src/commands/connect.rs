@@ -84,7 +84,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
             "the two checkpoints have the same parameters: there is no curve between them".into(),
         ));
     }
-    let survey = Survey::new(&loaded, &arguments.task, &arguments.survey, seed, Lies::Between(None))?;
+    let survey =
+        Survey::new(&loaded, &arguments.task, &arguments.survey, &arguments.run, Lies::Between(None))?;
     let folder = Folder::open(&arguments.run_folder, arguments.resume)?;
     let state = folder.file("state.safetensors");
     let (start, finish) = (at.to_vec()?, end.parameters.to_vec()?);

@@ -15,7 +15,7 @@ use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
 use crate::saved::Results;
 use crate::scans::{self, DirectionArguments, Job, ScanArguments, nodes};
-use crate::survey::{Found, FoundClass, Lies, Survey, SurveyArguments};
+use crate::survey::{Found, FoundClass, FoundCurvature, Lies, Survey, SurveyArguments};
 use crate::{interrupt, lines, numbers, output, points, report};
 
 /// Draw the loss along a line: in a random direction, or to another checkpoint with the barrier between them
@@ -96,6 +96,8 @@ pub(crate) struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     test_barrier: Option<Barrier>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    curvature: Option<FoundCurvature<Vec<f64>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cap: Option<f64>,
 }
 
@@ -115,7 +117,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         eprintln!("interrupted before the first point: there is nothing to resume");
         return Ok(exit::Outcome::Interrupted);
     };
-    let survey = Survey::new(&loaded, &arguments.task, &arguments.survey, seed, planned.lies)?;
+    let survey = Survey::new(&loaded, &arguments.task, &arguments.survey, &arguments.run, planned.lies)?;
     let at = loaded.task.objective.parameters();
     let length = planned.direction.iter().map(|d| d * d).sum::<f64>().sqrt();
     let t = planned.t;
@@ -148,10 +150,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         standard_error,
         classes,
         test,
+        curvature: survey.curvature(&found, &|_, values| Ok(values))?,
         cap: survey.cap,
     };
+    let converged = planned.converged && line.curvature.as_ref().is_none_or(|found| found.unconverged == 0);
     let (products, gradients, evaluations) = planned.work;
     let evaluations = evaluations + survey.passes() * slice.count() + 1;
+    let products = products + line.curvature.as_ref().map_or(0, |found| found.products);
     let work = Work { products, gradients, evaluations, seconds: begun.elapsed().as_secs_f64() };
     let point = Point::with_loss(loaded.loss);
     let mut envelope = Envelope::new("relief/line/1", seed, &loaded, point, (line, work));
@@ -166,7 +171,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         || Ok(lines::figure("", &saved)),
         characters,
     )?;
-    Ok(if planned.converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
+    Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 
 /// A line before it is measured.

@@ -9,13 +9,14 @@ use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{self, Envelope, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
-use crate::planes::{Choice, Extent, Planned, Refinement, Site, Surface};
+use crate::planes::{Choice, Extent, Planned, Refinement, Rows, Site, Surface};
 use crate::points::Point;
 use crate::refining::Refining;
 use crate::saved::{Results, Saved};
 use crate::scans::{self, DirectionArguments, Job, ScanArguments};
-use crate::survey::{Lies, Survey, SurveyArguments};
-use crate::{interrupt, numbers, output, report, surfaces};
+use crate::survey::{FoundCurvature, Lies, Survey, SurveyArguments};
+use crate::traces::Trace;
+use crate::{interrupt, numbers, output, report, surfaces, table};
 
 /// Draw the loss on a plane around a checkpoint: a random one, or that of the top eigenvectors
 #[derive(Debug, Args)]
@@ -105,6 +106,8 @@ pub(crate) enum Show {
     Accuracy,
     TestLoss,
     TestAccuracy,
+    /// How much negative curvature there is beside the positive.
+    Convexity,
 }
 
 impl Show {
@@ -115,6 +118,7 @@ impl Show {
             Self::Accuracy => "accuracy (%)",
             Self::TestLoss => "test loss",
             Self::TestAccuracy => "test accuracy (%)",
+            Self::Convexity => "|min(λmin, 0)| / |λmax|",
         }
     }
 
@@ -157,6 +161,9 @@ impl DrawingArguments {
                 "the test split is shown where it is measured: add --with-test".into(),
             ));
         }
+        if self.show == Show::Convexity && !self.survey.convexity {
+            return Err(Failure::Usage("convexity is shown where it is measured: add --convexity".into()));
+        }
         let begun = Instant::now();
         interrupt::install();
         let site = Site {
@@ -172,7 +179,7 @@ impl DrawingArguments {
             return Ok(exit::Outcome::Interrupted);
         };
         let lies = std::mem::replace(&mut planned.lies, Lies::Around);
-        let survey = Survey::new(loaded, task, &self.survey, run.seed, lies)?;
+        let survey = Survey::new(loaded, task, &self.survey, run, lies)?;
         let mut refining = Refining::new(&planned.axes, self.tolerance)?;
         let drawn = |surface: Surface, scan: &Scan| -> Result<Drawn, Failure> {
             let envelope = envelope(run.seed, &survey, &planned, surface, scan, begun);
@@ -196,14 +203,18 @@ impl DrawingArguments {
             {
                 let rows = survey.found(scan, &|_, values| Ok(refining.coarse(&values)))?;
                 let axes = refining.coarse_axes(&planned.axes);
-                figure(&drawn(Surface { axes, ..planned.found(rows, survey.cap) }, scan)?)?.save(path)?;
+                let curvature = survey.curvature(scan, &|_, values| Ok(refining.coarse(&values)))?;
+                let surface = Surface { axes, curvature, ..planned.found(rows, survey.cap) };
+                figure(&drawn(surface, scan)?)?.save(path)?;
                 previewed = Instant::now();
             }
             Ok(enough)
         })?;
         let Some(scan) = found else { return Ok(exit::Outcome::Interrupted) };
         let rows = survey.found(&scan, &|column, values| refining.filled(column, values))?;
-        let surface = Surface { refinement: refining.found(), ..planned.found(rows, survey.cap) };
+        let curvature = survey.curvature(&scan, &|column, values| refining.filled(column, values))?;
+        let refinement = refining.found();
+        let surface = Surface { refinement, curvature, ..planned.found(rows, survey.cap) };
         let drawn = drawn(surface, &scan)?;
         let characters = self.plot.then(|| surfaces::in_characters(&drawn.saved, self.show)).transpose()?;
         output::present_drawn(
@@ -213,8 +224,10 @@ impl DrawingArguments {
             || figure(&drawn),
             characters,
         )?;
-        let Surface { plane, refinement, .. } = &drawn.envelope.result;
-        let converged = plane.converged() && refinement.is_none_or(|refinement| refinement.converged);
+        let Surface { plane, refinement, curvature, .. } = &drawn.envelope.result;
+        let converged = plane.converged()
+            && refinement.is_none_or(|refinement| refinement.converged)
+            && curvature.as_ref().is_none_or(|found| found.unconverged == 0);
         Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
     }
 }
@@ -240,6 +253,7 @@ pub(crate) fn envelope(
 ) -> Envelope<Surface> {
     let (products, gradients, evaluations) = planned.work;
     let evaluations = evaluations + survey.passes() * scan.values().len() + 1;
+    let products = products + surface.curvature.as_ref().map_or(0, |found| found.products);
     let work = Work { products, gradients, evaluations, seconds: begun.elapsed().as_secs_f64() };
     let point = envelope::Point::with_loss(survey.loaded.loss);
     let mut envelope = Envelope::new("relief/surface/1", seed, survey.loaded, point, (surface, work));
@@ -284,6 +298,12 @@ fn human(envelope: &Envelope<Surface>) -> String {
     if let Some(found) = &envelope.result.refinement {
         out.push(refined(found, axes));
     }
+    if let Some(found) = &envelope.result.curvature {
+        out.extend(convexity(found));
+    }
+    if let Some(trace) = &envelope.result.trace {
+        out.extend([String::new(), checkpoints(trace), String::new()]);
+    }
     if diverged > 0 {
         out.push(format!("  {diverged} points have no finite loss"));
     }
@@ -302,5 +322,44 @@ fn refined(found: &Refinement, axes: &[Vec<f64>; 2]) -> String {
     format!(
         "  {} of {points} points measured, {rest}; estimated error of log10(loss) {error}{met}",
         found.measured
+    )
+}
+
+/// How convex the loss is over the grid.
+fn convexity(found: &FoundCurvature<Rows>) -> Vec<String> {
+    let all = |rows: &Rows| rows.iter().flatten().copied().collect::<Vec<_>>();
+    let (smallest, largest) = (all(&found.smallest), all(&found.largest));
+    let convex = smallest.iter().filter(|v| **v >= -found.error_bound).count();
+    let mut out = vec![format!(
+        "  smallest eigenvalue from {} up, largest up to {}, each within {}; no negative one at {convex} of {} points",
+        numbers::plain(smallest.iter().copied().fold(f64::INFINITY, f64::min)),
+        numbers::plain(largest.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+        numbers::small(found.error_bound),
+        smallest.len()
+    )];
+    if found.unconverged > 0 {
+        out.push(format!("  not converged: eigenvalues at {} points", found.unconverged));
+    }
+    out
+}
+
+/// Where checkpoints lie from the plane, and what their losses are beside those on it.
+fn checkpoints(trace: &Trace) -> String {
+    let rows: Vec<Vec<String>> = (0..trace.names.len())
+        .map(|i| {
+            vec![
+                trace.names[i].clone(),
+                format!("{:.3}", trace.at[i][0]),
+                format!("{:.3}", trace.at[i][1]),
+                numbers::plain(trace.residual[i]),
+                format!("{:.1} %", 100.0 * trace.relative[i]),
+                numbers::plain(trace.loss[i]),
+                trace.plane_loss.as_ref().map_or("-".into(), |below| numbers::plain(below[i])),
+            ]
+        })
+        .collect();
+    table::render(
+        &["checkpoint", "x", "y", "off the plane", "of its distance", "loss", "loss on the plane"],
+        &rows,
     )
 }

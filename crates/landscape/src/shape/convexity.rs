@@ -17,12 +17,14 @@ pub struct Convexity {
     ///
     /// It is Li et al.'s ratio (see [`magnitude_ratio`](Self::magnitude_ratio)) wherever `lambda_min` is below zero.
     pub ratio: f64,
+    /// Products that finding them took.
+    pub products: usize,
 }
 
 impl Convexity {
-    fn new(smallest: EigenPair, largest: EigenPair) -> Self {
+    fn new(smallest: EigenPair, largest: EigenPair, products: usize) -> Self {
         let ratio = smallest.value.min(0.0).abs() / largest.value.abs();
-        Self { smallest, largest, ratio }
+        Self { smallest, largest, ratio, products }
     }
 
     /// `|lambda_min / lambda_max|`, what Li et al. 2018 map in section 6. It does not tell a convex point, whose ratio is the
@@ -49,10 +51,11 @@ pub fn convexity(
         if at.len() == 1 { Wanted::Largest { k: 1 } } else { Wanted::Both { largest: 1, smallest: 1 } };
     let solver = Lanczos { wanted, ..solver.clone() };
     let Outcome::Done(eigen) = solver.run(&curvature.hessian(), None, observer)? else { return Ok(None) };
+    let products = eigen.products;
     let largest = eigen.largest.into_iter().next();
     let smallest = eigen.smallest.into_iter().next().or_else(|| largest.clone());
     match (smallest, largest) {
-        (Some(smallest), Some(largest)) => Ok(Some(Convexity::new(smallest, largest))),
+        (Some(smallest), Some(largest)) => Ok(Some(Convexity::new(smallest, largest, products))),
         _ => Err(Error::Other("the solver returned no eigenvalues".into())),
     }
 }
