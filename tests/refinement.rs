@@ -4,7 +4,7 @@ use candle_core::DType;
 use relief_hessian::{
     Control, Curvature, DEFAULT_MEMORY, Lanczos, Objective, Outcome, Parameters, Result, Silent, Wanted,
 };
-use relief_landscape::{Nested, Points, RandomDirection, Scan, Slice, scan};
+use relief_landscape::{Nested, RandomDirection, Points, Scan, Slice, scan};
 use relief_models::architecture::Architecture;
 use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{DataOptions, Dataset};
@@ -38,7 +38,7 @@ fn found(task: &Task, directions: Vec<Vec<f64>>, reach: f64) -> Found {
     let measure =
         |_: usize, p: &Parameters| -> Result<Vec<f64>> { Ok(vec![task.measure(p).unwrap().loss.log10()]) };
     let mut found = Scan::new(&slice);
-    scan(&slice, &mut found, slice.count(), &measure, &mut |_| Control::Continue).unwrap();
+    scan(&slice, &mut found, Points::count(&slice), &measure, &mut |_| Control::Continue).unwrap();
     let truth = found.measure(0);
     let nested = Nested::new(slice.axes()).unwrap();
     let mut found = Found { largest: [0.0; 3], mean: [0.0; 3], estimate: [None; 3] };

@@ -54,8 +54,8 @@ impl Nested {
         }
         let coarsest = strides[strides.len() - 1];
         let levels = strides.iter().rev().map(|&stride| {
-            let on = |index: usize, stride: usize| {
-                (index % counts[0]).is_multiple_of(stride) && (index / counts[0]).is_multiple_of(stride)
+            let on = |point: usize, stride: usize| {
+                (point % counts[0]).is_multiple_of(stride) && (point / counts[0]).is_multiple_of(stride)
             };
             let new = (0..counts[0] * counts[1])
                 .filter(|&i| on(i, stride) && (stride == coarsest || !on(i, 2 * stride)))
@@ -80,15 +80,16 @@ impl Nested {
     /// beside it stay NaN.
     pub fn fill(&self, values: &[f64], level: usize) -> Result<Vec<f64>> {
         let surface = self.interpolant(values, level)?;
-        let stride = self.levels[level].stride;
-        Ok(values
-            .iter()
-            .enumerate()
-            .map(|(index, value)| {
-                let node = [index % self.counts[0], index / self.counts[0]];
-                if value.is_nan() { surface.at(node.map(|k| k as f64 / stride as f64)) } else { *value }
-            })
-            .collect())
+        let node = |(point, value): (usize, &f64)| {
+            if value.is_nan() { self.predicted(&surface, level, point) } else { *value }
+        };
+        Ok(values.iter().enumerate().map(node).collect())
+    }
+
+    /// What the interpolant of a level says of a point of the full grid.
+    pub(crate) fn predicted(&self, surface: &Bicubic, level: usize, point: usize) -> f64 {
+        let stride = self.levels[level].stride as f64;
+        surface.at([point % self.counts[0], point / self.counts[0]].map(|k| k as f64 / stride))
     }
 
     /// Through the nodes of a level.

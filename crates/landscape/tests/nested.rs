@@ -80,7 +80,7 @@ fn cubics_in_both_variables_are_reproduced() {
         let [x, y] = counts.map(axis);
         let surface = Bicubic::new(counts, &grid(counts, cubic)).unwrap();
         for k in 0..400 {
-            let at = [k % 20, k / 20].map(|i| i as f64 / 19.0);
+            let at = [k % 20, k / 20].map(|i| f64::from(i) / 19.0);
             let place = [0, 1].map(|a| at[a] * (counts[a] - 1) as f64);
             let truth = cubic(x[0] + 2.0 * at[0], y[0] + 2.0 * at[1]);
             assert!((surface.at(place) - truth).abs() < 1e-12, "{counts:?} at {place:?}");
@@ -156,7 +156,7 @@ fn holes_stay_where_they_are() {
                 (_, true) => assert!(a.to_bits() == hole.to_bits() || a.is_nan()),
                 (true, _) => assert!(a.is_nan(), "beside the hole nothing is known"),
                 (false, _) => {
-                    assert!((a - b).abs() < 1e-12, "at {i}: cubics are exact around a hole as well")
+                    assert!((a - b).abs() < 1e-12, "at {i}: cubics are exact around a hole as well");
                 }
             }
         }
@@ -170,24 +170,20 @@ fn holes_stay_where_they_are() {
 }
 
 #[test]
-fn points_without_a_value_where_one_was_predicted_are_counted() {
+fn points_that_nothing_is_known_of_are_counted() {
     let nested = nested([33, 33]);
     let mut values = grid([33, 33], |x, y| x + y);
     let clear = assessed(&nested, &values, 1);
-    assert!(clear.within(1e-9) && clear.missed == 0 && clear.unpredicted == 0);
+    assert!(clear.within(1e-9) && clear.missed == 0 && clear.unknown == 0);
     assert_eq!((clear.measured, clear.total, clear.stride), (289, 1089, 2));
     values[16 * 33 + 2] = f64::NAN;
     let surprised = assessed(&nested, &values, 1);
-    assert_eq!((surprised.missed, surprised.unpredicted), (1, 0));
+    assert_eq!((surprised.missed, surprised.unknown), (1, 8));
     assert!(surprised.error.unwrap().largest < 1e-9 && !surprised.within(1e-9));
     values[16 * 33 + 2] = 0.0;
     values[16 * 33 + 16] = f64::INFINITY;
     let known = assessed(&nested, &values, 1);
-    assert_eq!(
-        (known.missed, known.unpredicted),
-        (0, 8),
-        "four on the sides of cells, four in their middles"
-    );
+    assert_eq!((known.missed, known.unknown), (0, 8), "four on the sides of cells, four in their middles");
     let empty = nested.assess(&vec![f64::NAN; 33 * 33], 1).unwrap();
     assert!(empty.holdout.is_none() && empty.error.is_none() && !empty.within(1.0));
 }
@@ -242,7 +238,7 @@ fn quantiles(mut ratios: Vec<f64>) -> [f64; 4] {
 
 /// White noise, alone and on a smooth surface that is hundreds of times larger: interpolation is hopeless, and says so.
 #[test]
-fn the_estimate_is_not_optimistic_about_fine_noise() {
+fn the_estimate_is_not_below_the_error_for_fine_noise() {
     let nested = nested([65, 65]);
     for smooth in [0.0, 100.0, 300.0] {
         for level in [1, 2] {
@@ -256,7 +252,7 @@ fn the_estimate_is_not_optimistic_about_fine_noise() {
             let (largest, mean): (Vec<f64>, Vec<f64>) = found.unzip();
             let (largest, mean) = (quantiles(largest), quantiles(mean));
             println!("noise on {smooth}, level {level}: {largest:.2?}, mean {mean:.2?}");
-            assert!(largest[0] > 0.8 && largest[3] < 2.5, "{largest:?}");
+            assert!(largest[0] > 0.9 && largest[3] < 2.5, "{largest:?}");
             assert!(mean[0] > 0.7 && mean[3] < 1.5, "{mean:?}");
         }
     }
@@ -264,7 +260,7 @@ fn the_estimate_is_not_optimistic_about_fine_noise() {
 
 /// Sums of five ridges |a x + b y + c|, alone and on a smooth surface.
 #[test]
-fn the_estimate_is_not_optimistic_about_kinks() {
+fn the_estimate_is_seldom_below_the_error_for_kinks_and_never_by_much() {
     let nested = nested([65, 65]);
     for smooth in [0.0, 10.0] {
         for level in [1, 2] {
@@ -305,7 +301,11 @@ fn the_estimate_is_within_a_factor_of_two_at_a_sharp_minimum_in_the_centre() {
         }
     }
     let cone = grid([65, 65], f64::hypot);
-    assert!([1, 2].iter().all(|&level| (1.0..2.0).contains(&ratios(&nested, &cone, level).0)));
+    for level in [1, 2] {
+        let (largest, _) = ratios(&nested, &cone, level);
+        println!("cone, level {level}: {largest:.2}");
+        assert!((0.5..2.0).contains(&largest), "cone: {largest}");
+    }
 }
 
 #[test]
