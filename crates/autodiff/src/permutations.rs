@@ -8,7 +8,7 @@
 
 mod labels;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::{DType, Device, Tensor};
 
@@ -43,35 +43,15 @@ pub struct PermutedAxis {
 
 impl PermutedAxis {
     /// For each index along the axis, the index it takes its entries from when unit i becomes what unit
-    /// `permutation[i]` was.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] unless `permutation` holds every number below the group's size once.
-    pub fn sources(&self, permutation: &[usize]) -> Result<Vec<usize>> {
-        let mut seen = vec![false; self.entries.len()];
-        for &unit in permutation {
-            if unit < seen.len() {
-                seen[unit] = true;
-            }
-        }
-        if permutation.len() != seen.len() || seen.contains(&false) {
-            return Err(Error::Unavailable(format!(
-                "the {} units along axis {} of `{}` need every number below {} once as their permutation, not {} numbers \
-                 that repeat or skip some",
-                seen.len(),
-                self.axis,
-                self.tensor,
-                seen.len(),
-                permutation.len()
-            )));
-        }
+    /// `permutation[i]` was. Whatever is no unit stays.
+    pub fn sources(&self, permutation: &[usize]) -> Vec<usize> {
         let mut sources: Vec<usize> = (0..self.length).collect();
-        for (to, &from) in self.entries.iter().zip(permutation) {
-            for (&to, &from) in to.iter().zip(&self.entries[from]) {
+        for (to, from) in self.entries.iter().zip(permutation) {
+            for (&to, &from) in to.iter().zip(self.entries.get(*from).into_iter().flatten()) {
                 sources[to] = from;
             }
         }
-        Ok(sources)
+        sources
     }
 }
 
@@ -97,8 +77,15 @@ pub fn permuted(
     }
     let mut tensors = tensors.clone();
     for (group, permutation) in groups.iter().zip(permutations) {
+        let all: BTreeSet<usize> = permutation.iter().copied().collect();
+        if permutation.len() != group.size || !all.into_iter().eq(0..group.size) {
+            return Err(Error::Unavailable(format!(
+                "a permutation of {0} units must hold every number below {0} once, and nothing else",
+                group.size
+            )));
+        }
         for member in &group.members {
-            let sources = member.sources(permutation)?;
+            let sources = member.sources(permutation);
             let tensor = tensors.get_mut(&member.tensor).ok_or_else(|| {
                 Error::Unavailable(format!(
                     "the permutations move a tensor `{}`, and none was given: give all that the model asks for",

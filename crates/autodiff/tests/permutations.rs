@@ -126,7 +126,7 @@ fn program(random: &mut ChaCha8Rng, builder: &GraphBuilder) -> Result<Value> {
     for _ in 0..random.random_range(3..12) {
         let (shape, rank) = (x.dims().to_vec(), x.rank());
         let axis = random.random_range(0..rank);
-        x = match random.random_range(0..13) {
+        x = match random.random_range(0..14) {
             0 => {
                 let mut axes: Vec<usize> = (0..rank).collect();
                 axes.shuffle(random);
@@ -178,6 +178,16 @@ fn program(random: &mut ChaCha8Rng, builder: &GraphBuilder) -> Result<Value> {
                 let narrow = parameter(random, &[shape[rank - 1], 3])?;
                 x.add(&x.linear(&wide, None)?.sin()?.linear(&narrow, None)?)?
             }
+            // Blocks along the last axis that may be cut elsewhere, or otherwise.
+            13 if shape[rank - 1] > 1 => {
+                let divisors: Vec<usize> =
+                    (1..shape[rank - 1]).filter(|d| shape[rank - 1] % d == 0).collect();
+                let blocks = *divisors.choose(random).unwrap();
+                x.reshape(&[x.elem_count() / shape[rank - 1] * blocks, shape[rank - 1] / blocks])?
+                    .softmax(1)?
+                    .reshape(&shape)?
+                    .mul(&parameter(random, &shape)?)?
+            }
             _ => x.sin()?,
         };
         if x.elem_count() > 600 {
@@ -224,7 +234,7 @@ fn channels_that_are_flattened_move_as_blocks() {
     let blocks = vec![vec![0, 1, 2, 3], vec![4, 5, 6, 7], vec![8, 9, 10, 11]];
     assert_eq!(groups[0].members[2].entries, blocks);
     assert_eq!(groups[0].members[0].entries, [[0], [1], [2]]);
-    let sources = groups[0].members[2].sources(&[2, 0, 1]).unwrap();
+    let sources = groups[0].members[2].sources(&[2, 0, 1]);
     assert_eq!(sources, [8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6, 7]);
 }
 
@@ -265,6 +275,20 @@ fn units_whose_order_matters_keep_it() {
     };
     assert_eq!(sizes(&ones), [6]);
     assert!(sizes(&ramp).is_empty());
+}
+
+/// Two threes against three twos: there is no permutation of six units that keeps both.
+#[test]
+fn blocks_that_do_not_nest_are_pinned() {
+    let g = GraphBuilder::new();
+    let blocks = |name: &str, shape: [usize; 2]| {
+        let x = g.parameter(name, &[6]).unwrap();
+        x.reshape(&shape).unwrap().softmax(1).unwrap().reshape(&[6]).unwrap()
+    };
+    let [p, q, r] = [blocks("p", [2, 3]), blocks("q", [3, 2]), blocks("r", [2, 3])];
+    let sizes = |groups: Vec<PermutationGroup>| groups.iter().map(|group| group.size).collect::<Vec<_>>();
+    assert_eq!(sizes(g.permutation_groups(&p.mul(&r).unwrap().sum_all().unwrap())), [2, 3]);
+    assert!(g.permutation_groups(&p.mul(&q).unwrap().sum_all().unwrap()).is_empty());
 }
 
 /// An operation from elsewhere that says nothing of its axes: the sum of neighbours.
