@@ -142,13 +142,11 @@ fn labelled(labels: &mut Labels, nodes: &[(Kind, Vec<usize>)], id: Id, of: &[Vec
         Kind::Frozen(rule, _) => rule.axes(&shapes, shape),
     };
     let given: Vec<&[Label]> = arguments.iter().map(|&a| of[a].as_slice()).collect();
-    match axes.filter(|axes: &Axes| axes.fit(&shapes, shape)) {
-        Some(axes) => labels.result(&axes, &given),
-        None => {
-            given.iter().copied().flatten().for_each(|label| labels.pin(label));
-            shape.iter().map(|&n| labels.fresh(n, true)).collect()
-        }
+    if let Some(axes) = axes.filter(|axes: &Axes| axes.fit(&shapes, shape)) {
+        return labels.result(&axes, &given);
     }
+    given.iter().copied().flatten().for_each(|label| labels.pin(label));
+    shape.iter().map(|&n| labels.fresh(n, true)).collect()
 }
 
 /// Whether all entries are one number, so that permuting them changes nothing.

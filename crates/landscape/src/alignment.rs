@@ -18,7 +18,7 @@ pub enum Start {
     /// With the units as they are (Ainsworth et al. 2023, algorithm 1).
     Identity,
     /// From the inputs and outputs inwards: every group is matched once by those tensors whose other axes are in place
-    /// already. Where all units are permuted, the others would only add noise.
+    /// already. Where all units are permuted the others would only add noise, and on residual streams they are many.
     Inwards,
 }
 
@@ -26,9 +26,12 @@ pub enum Start {
 /// that make its weights as similar as possible to those of a.
 ///
 /// One group of units after the other, in random order, is permuted optimally with all others held; a sweep visits every
-/// group once. The result is a local optimum: nobody knows how to find the best one. Networks with batch norm need their
-/// running statistics computed anew wherever they are averaged, since the variance of a mean of two networks' channels
-/// collapses (Jordan et al. 2023, "REPAIR").
+/// group once. The result is a local optimum; the best of all is NP-hard to find. Heads of attention and the places within
+/// them lie along one axis, where a search easily gets stuck.
+///
+/// The permuted network computes the same function. Averages of it with the other one do not inherit that: batch norm's
+/// running statistics have to be computed anew at every average, since the variance of the mean of two networks' channels
+/// is smaller than the mean of their variances (Jordan et al. 2023, "REPAIR").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeightMatching {
     /// Seed of the orders in which groups are visited.

@@ -5,7 +5,7 @@ use relief_hessian::{Error, Result};
 /// The permutation p of 0..n that maximises the sum of `score[i n + p[i]]`: exactly, in O(n^3).
 ///
 /// Shortest augmenting paths with dual variables (Jonker & Volgenant 1987, in the form of Crouse 2016), one row after the
-/// other. Ties go to the first column that is free, so that equal scores give the identity.
+/// other. Equal scores give the identity.
 ///
 /// # Errors
 /// Unless there are n^2 finite scores.
@@ -59,6 +59,7 @@ impl Problem<'_> {
                 if through < distance[column] {
                     (distance[column], from[column]) = (through, row);
                 }
+                // Among columns that are equally near, a free one ends the search.
                 let best = left[nearest];
                 let free = |column: usize| self.row_of[column].is_none();
                 if distance[column] < distance[best]

@@ -80,7 +80,11 @@ impl Labels {
             }
         }
         let mut of = |labels: &mut Self, index: &Index| -> Label {
-            bound.entry(index.name).or_insert_with(|| labels.fresh(index.length, index.ordered)).clone()
+            let label = bound.entry(index.name).or_insert_with(|| labels.fresh(index.length, index.ordered));
+            if index.ordered {
+                labels.pin(label);
+            }
+            label.clone()
         };
         let axis = |axis: &Axis| match axis {
             Axis::Product(indices) => indices.iter().flat_map(|index| of(self, index)).collect(),
@@ -216,7 +220,7 @@ impl Labels {
     /// Splits a leaf into a factor of the given length and the rest. A factor that cannot be split is pinned.
     fn split(&mut self, factor: FactorId, first: usize) -> bool {
         let length = self.length(factor);
-        if length % first != 0 || self.is_rigid(factor) {
+        if !length.is_multiple_of(first) || self.is_rigid(factor) {
             self.pin(&[factor]);
             return false;
         }
