@@ -8,12 +8,15 @@
 //!
 //! A [`Curve`] leads from one point to another: [`CurveTraining`] bends it around barriers, [`ElasticBand`] relaxes a chain
 //! onto the lowest pass. Both take the loss as a function of flat vectors, and can be stopped and gone on with.
+//! [`WeightMatching`] permutes one network's hidden units to those of another that they resemble.
 //!
 //! [`Heights`] are what was measured, and answer for the surface's shape: its minima and the passes between them
 //! ([`MergeTree`]), the widths of basins ([`Basin`]), its [`roughness`]; [`convexity`] is the Hessian's own answer.
 
+mod alignment;
 mod ascent;
 mod assessment;
+mod assignment;
 mod barrier;
 mod bicubic;
 mod curve;
@@ -26,8 +29,10 @@ mod scan;
 mod shape;
 mod slice;
 
+pub use alignment::{Alignment, Start, Sweep, WeightMatching};
 pub use ascent::Ascent;
 pub use assessment::{Assessment, Errors};
+pub use assignment::best_assignment;
 pub use barrier::Barrier;
 pub use bicubic::Bicubic;
 pub use curve::{
