@@ -6,10 +6,10 @@
 //! copies of multiple eigenvalues that one Krylov space cannot see. At the end each residual is computed anew.
 
 mod certify;
-mod krylov;
+pub(crate) mod krylov;
 mod progress;
 mod state;
-mod vectors;
+pub(crate) mod vectors;
 mod wanted;
 
 use serde::{Deserialize, Serialize};

@@ -17,6 +17,7 @@ mod lanczos;
 mod objective;
 mod operator;
 mod parameters;
+mod state_file;
 
 pub use adapters::{Affine, Counted, Deflated, Restricted, Sum};
 pub use candle_objective::CandleObjective;
