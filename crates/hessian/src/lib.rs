@@ -17,6 +17,7 @@ mod lanczos;
 mod objective;
 mod operator;
 mod parameters;
+mod spectrum;
 mod state_file;
 
 pub use adapters::{Affine, Counted, Deflated, Restricted, Sum};
@@ -32,3 +33,7 @@ pub use lanczos::{
 pub use objective::{Evaluation, Linearization, Objective, gradient, loss, weight_decay_term};
 pub use operator::{Dense, SymmetricOperator};
 pub use parameters::{Parameters, matching};
+pub use spectrum::{
+    Cumulative, DensityCurve, LogDensityCurve, Moment, Outliers, Plan, Probe, SpectralDensity, Spectrum,
+    SpectrumObserver, SpectrumOutcome, SpectrumProgress, SpectrumState, Tail,
+};

@@ -6,6 +6,7 @@ use super::certify::Known;
 use super::krylov::{Krylov, Step};
 use super::wanted::Outside;
 use super::{Lanczos, vectors};
+use crate::spectrum::Probe;
 use crate::state_file::{self, StateFile};
 use crate::{Error, Result};
 
@@ -25,6 +26,10 @@ pub struct LanczosState {
     pub(super) krylov: Krylov,
     pub(super) outside: Option<Outside>,
     pub(super) pairs: Vec<Known>,
+    /// What the random vector that the search began with sees of the spectrum.
+    pub(super) probe: Option<Probe>,
+    /// Whether the basis still is the Krylov space of that vector.
+    pub(super) first_cycle: bool,
 }
 
 /// What the next product is for.
@@ -50,9 +55,14 @@ impl LanczosState {
             krylov: Krylov::default(),
             outside: None,
             pairs: vec![],
+            probe: None,
+            first_cycle: false,
         };
         match start {
-            None => state.push_random()?,
+            None => {
+                state.push_random()?;
+                state.first_cycle = true;
+            }
             Some(vectors) => state.krylov.vectors.push(normalised_sum(vectors, n)?),
         }
         Ok(state)
@@ -74,6 +84,7 @@ impl LanczosState {
 
     /// Adds a random vector orthogonal to the basis.
     pub(super) fn push_random(&mut self) -> Result<()> {
+        self.first_cycle = false;
         for _ in 0..8 {
             self.draws += 1;
             let mut v = vectors::random(self.n, self.seed, self.draws);
@@ -116,9 +127,12 @@ impl LanczosState {
             ("scale", vec![self.scale, self.last_residual]),
             ("outside", self.outside.map_or(vec![], |o| vec![o.highest, o.lowest])),
             ("pairs", pairs.collect()),
+            ("probe", self.probe.as_ref().map_or(vec![], Probe::to_list)),
         ];
-        let (n, products, checked) = (self.n as u64, self.products as u64, u64::from(self.checked));
-        let counts = [n, self.seed, products, self.draws, checked, phase, kept as u64, steps as u64];
+        let (n, products) = (self.n as u64, self.products as u64);
+        let (checked, first_cycle) = (u64::from(self.checked), u64::from(self.first_cycle));
+        let counts =
+            [n, self.seed, products, self.draws, checked, phase, kept as u64, steps as u64, first_cycle];
         StateFile::new(&self.settings, &counts, lists).save(path, KIND, context)
     }
 
@@ -130,12 +144,15 @@ impl LanczosState {
 
     /// `None` if the numbers do not fit together.
     fn from_file(mut file: StateFile) -> Option<Self> {
-        let &[n, seed, products, draws, checked, phase, kept, steps] = file.counts.as_slice() else {
+        let &[n, seed, products, draws, checked, phase, kept, steps, first_cycle] = file.counts.as_slice()
+        else {
             return None;
         };
         let n = n as usize;
         let vectors = file.take("vectors")?;
         let krylov = Krylov::from_lists(n, &vectors, &file.take("projected")?, file.take("defects")?)?;
+        let probe = file.take("probe")?;
+        let probe = if probe.is_empty() { None } else { Some(Probe::from_list(&probe)?) };
         let &[scale, last_residual] = file.take("scale")?.as_slice() else { return None };
         Some(Self {
             n,
@@ -160,12 +177,14 @@ impl LanczosState {
                 .chunks_exact(4)
                 .map(|p| Known { value: p[0], residual: p[1], estimate: p[2], certified: p[3] > 0.5 })
                 .collect(),
+            probe,
+            first_cycle: first_cycle == 1,
             settings: file.settings,
         })
     }
 }
 
-const KIND: &str = "relief lanczos state 1";
+const KIND: &str = "relief lanczos state 2";
 
 fn fingerprint(settings: &Lanczos) -> String {
     format!("{settings:?}")
