@@ -2,7 +2,8 @@
 //!
 //! An [`Objective`] is a finite-sum loss over a fixed data set ([`GraphObjective`] from the engine's graphs,
 //! [`CandleObjective`] from any candle closure). [`Curvature`] linearizes it at a point and offers its matrices as
-//! [`SymmetricOperator`]s; [`Lanczos`] finds their extreme eigenvalues with residuals and bounds.
+//! [`SymmetricOperator`]s; [`Lanczos`] finds their extreme eigenvalues with residuals and bounds, and [`SpectralDensity`]
+//! the distribution of all eigenvalues, within bounds too.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 

@@ -1,7 +1,7 @@
 //! Spectral density of a symmetric operator: stochastic Lanczos quadrature with full orthogonalisation.
 //!
-//! A random unit vector v sees the spectrum through its weighted cumulative measure Psi(x) = sum of (v . u_i)^2 over the
-//! eigenvalues up to x, whose expectation is the share Phi(x) of eigenvalues up to x. m steps of Lanczos from v give the
+//! A random unit vector v sees the spectrum through its weighted cumulative measure Psi(x) = sum of (v . u)^2 over the
+//! eigenvectors u of eigenvalues up to x, whose expectation is the share Phi(x) of eigenvalues up to x. m steps of Lanczos from v give the
 //! Gauss quadrature of Psi with m nodes (Golub & Welsch 1969; Ubaru, Chen & Saad 2017), the mean over some probes
 //! estimates Phi (Chen, Trogdon & Ubaru 2021, arXiv 2105.06595). Two errors are kept apart and bounded: what m steps leave
 //! open ([`Probe::bracket`]), and what the random vectors leave open ([`Spectrum::cumulative`]).

@@ -62,7 +62,7 @@ impl Krylov {
         defects: Vec<f64>,
     ) -> Option<Self> {
         let m = defects.len();
-        let whole = n > 0 && vectors.len() % n == 0 && projected.len() == m * m;
+        let whole = n > 0 && vectors.len().is_multiple_of(n) && projected.len() == m * m;
         let basis = Self {
             vectors: vectors.chunks(n.max(1)).map(<[f64]>::to_vec).collect(),
             projected: projected.chunks(m.max(1)).map(<[f64]>::to_vec).collect(),

@@ -1,10 +1,10 @@
 //! The quadrature with one node at a chosen place, and the bounds on the measure's mass that follow from it.
 //!
-//! The projected matrix, in the basis of its eigenvectors and bordered by one more row, is an arrowhead: diagonal entries
-//! theta_j, border r_j (the residuals), corner a. Its eigenvalues are the nodes of a quadrature that agrees with the
-//! measure up to degree 2 m, and a is free: it is chosen so that x is one of them. The others then solve
-//! 1 + sum of r_j^2 / ((theta_j - x) (theta_j - node)) = 0, one between any two neighbouring theta_j and one beyond each
-//! end, less the one whose place x has taken.
+//! The projected matrix, in the basis of its eigenvectors and bordered by one more row, is an arrowhead: the Ritz values t
+//! on its diagonal, the residuals r as its border, a number in the corner. Its eigenvalues are the nodes of a quadrature
+//! that agrees with the measure up to degree 2 m, and the corner is free: it is chosen so that x is one of them. The other
+//! nodes z then solve 1 + sum of r^2 / ((t - x) (t - z)) = 0: one lies between any two neighbouring Ritz values and one
+//! beyond each end, less the one whose place x has taken.
 
 use super::Probe;
 
@@ -38,7 +38,7 @@ impl Rule {
         let mut rule = Self { unit, poles: vec![], settled: vec![] };
         for j in 0..m {
             // First and last components of a tridiagonal matrix's eigenvectors have alternating signs.
-            let sign = if (m - j) % 2 == 0 { -1.0 } else { 1.0 };
+            let sign = if (m - j).is_multiple_of(2) { -1.0 } else { 1.0 };
             let pole = Pole {
                 at: probe.values[j] / unit,
                 along: sign * probe.weights[j].sqrt(),
@@ -110,7 +110,7 @@ fn below_interval(poles: &[Pole], index: usize, x: f64) -> f64 {
     (0..index).map(|right| mass_of_node_before(poles, right, &couplings)).sum()
 }
 
-/// Mass of the node before pole number `right`, beyond which the chosen node lies; `couplings` are r^2 / (theta - x).
+/// Mass of the node before pole number `right`, beyond which the chosen node lies; `couplings` are r^2 / (t - x).
 fn mass_of_node_before(poles: &[Pole], right: usize, couplings: &[f64]) -> f64 {
     // Falls from positive values at the interval's left end to negative ones at its right end. Nodes are sought by their
     // distance from the nearer end, in its logarithm: converged Ritz values have them very close.

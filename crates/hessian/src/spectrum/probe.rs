@@ -7,8 +7,8 @@ use crate::lanczos::krylov::Ritz;
 
 /// The Gauss quadrature of one random vector's weighted spectral measure.
 ///
-/// With v the vector and u_i the eigenvectors, the measure has mass (v . u_i)^2 at eigenvalue number i. The quadrature has
-/// the mass `weights[j]` at the Ritz value `values[j]`, and the same moments up to degree 2 m - 1 for m values.
+/// The measure has at each eigenvalue the squared component of the vector along its eigenvector. The quadrature has the
+/// mass `weights[j]` at the Ritz value `values[j]`, and the same moments up to degree 2 m - 1 for m values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
     /// Ritz values, ascending.
