@@ -2,7 +2,8 @@
 //!
 //! An [`Objective`] is a finite-sum loss over a fixed data set ([`GraphObjective`] from the engine's graphs,
 //! [`CandleObjective`] from any candle closure). [`Curvature`] linearizes it at a point and offers its matrices as
-//! [`SymmetricOperator`]s; [`Lanczos`] finds their extreme eigenvalues with residuals and bounds.
+//! [`SymmetricOperator`]s; [`Lanczos`] finds their extreme eigenvalues with residuals and bounds, and [`SpectralDensity`]
+//! the distribution of all eigenvalues, within bounds too.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -17,6 +18,8 @@ mod lanczos;
 mod objective;
 mod operator;
 mod parameters;
+mod spectrum;
+mod state_file;
 
 pub use adapters::{Affine, Counted, Deflated, Restricted, Sum};
 pub use candle_objective::CandleObjective;
@@ -31,3 +34,7 @@ pub use lanczos::{
 pub use objective::{Evaluation, Linearization, Objective, gradient, loss, weight_decay_term};
 pub use operator::{Dense, SymmetricOperator};
 pub use parameters::{Parameters, matching};
+pub use spectrum::{
+    Cumulative, DensityCurve, LogDensityCurve, Moment, Outliers, Plan, Probe, SpectralDensity, Spectrum,
+    SpectrumObserver, SpectrumOutcome, SpectrumProgress, SpectrumState, Tail,
+};

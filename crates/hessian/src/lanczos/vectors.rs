@@ -9,7 +9,7 @@ use rayon::prelude::*;
 const PIECE: usize = 1 << 14;
 
 /// The inner products of `x` with every vector of the basis.
-pub(super) fn coefficients(basis: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
+pub(crate) fn coefficients(basis: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
     let pieces: Vec<Vec<f64>> = x
         .par_chunks(PIECE)
         .enumerate()
@@ -23,7 +23,7 @@ pub(super) fn coefficients(basis: &[Vec<f64>], x: &[f64]) -> Vec<f64> {
 }
 
 /// x <- x - sum of `coefficients[i] * basis[i]`.
-pub(super) fn subtract(basis: &[Vec<f64>], coefficients: &[f64], x: &mut [f64]) {
+pub(crate) fn subtract(basis: &[Vec<f64>], coefficients: &[f64], x: &mut [f64]) {
     x.par_chunks_mut(PIECE).enumerate().for_each(|(i, x)| {
         for (v, &c) in basis.iter().zip(coefficients) {
             let v = &v[i * PIECE..i * PIECE + x.len()];
@@ -33,7 +33,7 @@ pub(super) fn subtract(basis: &[Vec<f64>], coefficients: &[f64], x: &mut [f64]) 
 }
 
 /// Every combination `sum_i basis[i] * columns[j][i]`, replacing the basis.
-pub(super) fn recombine(basis: &mut Vec<Vec<f64>>, columns: &[Vec<f64>]) {
+pub(crate) fn recombine(basis: &mut Vec<Vec<f64>>, columns: &[Vec<f64>]) {
     let n = basis.first().map_or(0, Vec::len);
     let mut out = vec![vec![0.0; n]; columns.len()];
     for (out, column) in out.iter_mut().zip(columns) {
@@ -44,18 +44,18 @@ pub(super) fn recombine(basis: &mut Vec<Vec<f64>>, columns: &[Vec<f64>]) {
 }
 
 /// |x|.
-pub(super) fn norm(x: &[f64]) -> f64 {
+pub(crate) fn norm(x: &[f64]) -> f64 {
     let pieces: Vec<f64> = x.par_chunks(PIECE).map(|x| dot(x, x)).collect();
     pieces.iter().sum::<f64>().sqrt()
 }
 
 /// x <- factor x.
-pub(super) fn scale(x: &mut [f64], factor: f64) {
+pub(crate) fn scale(x: &mut [f64], factor: f64) {
     x.par_chunks_mut(PIECE).for_each(|x| x.iter_mut().for_each(|x| *x *= factor));
 }
 
 /// Random vector number `draw` of a seed, with standard normal entries.
-pub(super) fn random(n: usize, seed: u64, draw: u64) -> Vec<f64> {
+pub(crate) fn random(n: usize, seed: u64, draw: u64) -> Vec<f64> {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(draw);
     (0..n).map(|_| StandardNormal.sample(&mut generator)).collect()
