@@ -6,6 +6,7 @@ mod commands;
 mod eigenvalue_figures;
 mod envelope;
 mod exit;
+mod exports;
 mod interrupt;
 mod lines;
 mod load;

@@ -8,10 +8,11 @@ use serde::Deserialize;
 
 use crate::commands::surface::Show;
 use crate::exit::Failure;
-use crate::output;
-use crate::saved::{Saved, provenance};
+use crate::exports::Sampled;
+use crate::saved::{Lists, Saved, provenance, subjects};
+use crate::{numbers, output};
 
-/// A surface as any version wrote it: what a figure needs, and no more.
+/// A surface as any version wrote it: what figures and exports need, and no more.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Surface {
     plane: Plane,
@@ -61,27 +62,93 @@ impl Plane {
     }
 }
 
+/// What the caption says of a map with a quadratic model.
+const DASHED: &str = "Dashed: the quadratic model at the same levels.";
 /// Bands of a map.
 const BANDS: usize = 18;
 
+impl Lists for Surface {
+    const NAMES: &'static [&'static str] = &["axes", "loss", "accuracy"];
+
+    fn agree(&self) -> bool {
+        let [columns, rows] = [0, 1].map(|i| self.axes[i].len());
+        let fits = |table: &Vec<Vec<Option<f64>>>| {
+            table.len() == rows && table.iter().all(|row| row.len() == columns)
+        };
+        columns > 0 && rows > 0 && fits(&self.loss) && self.accuracy.iter().all(fits)
+    }
+}
+
 impl Surface {
+    /// Loss and accuracy, a fraction, over the plane.
+    pub(crate) fn sampled(&self) -> Sampled {
+        let [x, y] = self.axes.clone();
+        let accuracy = self.accuracy.iter().map(|rows| ("accuracy", known(rows, 1.0)));
+        let measures = std::iter::once(("loss", known(&self.loss, 1.0))).chain(accuracy).collect();
+        Sampled { axes: vec![("x", x), ("y", y)], measures }
+    }
+
     fn grid(&self, show: Show) -> Result<Grid, Failure> {
         let [x, y] = self.axes.clone();
-        let rows = match show {
-            Show::Loss => Some(&self.loss),
-            Show::Accuracy => self.accuracy.as_ref(),
+        let values = match show {
+            Show::Loss => Some(known(&self.loss, 1.0)),
+            Show::Accuracy => self.accuracy.as_ref().map(|rows| known(rows, 100.0)),
         };
-        let rows = rows.ok_or_else(|| Failure::Usage("the surface has no accuracy: show the loss".into()))?;
-        let factor = if show == Show::Accuracy { 100.0 } else { 1.0 };
-        let values = rows.iter().flatten().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect();
+        let values =
+            values.ok_or_else(|| Failure::Usage("the surface has no accuracy: show the loss".into()))?;
         Ok(Grid::new(x, y, values)?)
     }
+}
+
+/// Values row by row in some unit, NaN where unknown.
+fn known(rows: &[Vec<Option<f64>>], factor: f64) -> Vec<f64> {
+    rows.iter().flatten().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect()
 }
 
 fn value_label(show: Show) -> &'static str {
     match show {
         Show::Loss => "loss",
         Show::Accuracy => "accuracy (%)",
+    }
+}
+
+/// How some surfaces are drawn so that they can be compared.
+struct Look {
+    show: Show,
+    levels: Levels,
+    perspective: bool,
+    /// From where to where maps reach; each as far as its own points, if absent.
+    ranges: Option<[[f64; 2]; 2]>,
+}
+
+impl Look {
+    fn new(grids: &[Grid], show: Show, perspective: bool) -> Result<Self, Failure> {
+        let scale = (show == Show::Accuracy).then_some(Scale::Linear);
+        let levels = Levels::chosen(&grids.iter().collect::<Vec<_>>(), BANDS, None, scale)?;
+        Ok(Self { show, levels, perspective, ranges: None })
+    }
+
+    fn panel(&self, saved: &Saved<Surface>, grid: Grid) -> Panel {
+        let (name, levels) = (saved.name(), Some(self.levels.clone()));
+        let plane = &saved.result.plane;
+        if self.perspective {
+            let labels = [plane.axis(0), plane.axis(1), value_label(self.show).to_string()];
+            return Panel::Surface(Lit { levels, ..Lit::new(name, labels, grid) });
+        }
+        let [x, y] = [0, 1].map(|nth| Axis {
+            range: self.ranges.map(|ranges| ranges[nth]),
+            ..Axis::linear(plane.axis(nth))
+        });
+        let field = Field {
+            scale: (self.show == Show::Accuracy).then_some(Scale::Linear),
+            levels,
+            // Both axes are distances along unit vectors.
+            equal_aspect: plane.model.is_some(),
+            model: plane.quadratic().filter(|_| self.show == Show::Loss),
+            ..Field::new(name, x, y, value_label(self.show), grid)
+        };
+        let centre = Overlay::Point { kind: PointKind::Centre, at: [0.0, 0.0], label: String::new() };
+        Panel::Field(field.with(centre))
     }
 }
 
@@ -93,31 +160,8 @@ pub(crate) fn figure(
     perspective: bool,
 ) -> Result<Figure, Failure> {
     let grids = surfaces.iter().map(|s| s.result.grid(show)).collect::<Result<Vec<_>, _>>()?;
-    let scale = (show == Show::Accuracy).then_some(Scale::Linear);
-    let levels = Levels::chosen(&grids.iter().collect::<Vec<_>>(), BANDS, None, scale)?;
-    let panels = surfaces.iter().zip(grids).map(|(saved, grid)| {
-        let name = saved.name();
-        let plane = &saved.result.plane;
-        if perspective {
-            let labels = [plane.axis(0), plane.axis(1), value_label(show).to_string()];
-            return Panel::Surface(Lit { levels: Some(levels.clone()), ..Lit::new(name, labels, grid) });
-        }
-        let [x, y] = [0, 1].map(|nth| Axis::linear(plane.axis(nth)));
-        let field = Field::new(name, x, y, value_label(show), grid);
-        let field = Field {
-            scale,
-            levels: Some(levels.clone()),
-            // Both axes are distances along unit vectors.
-            equal_aspect: plane.model.is_some(),
-            model: plane.quadratic().filter(|_| show == Show::Loss),
-            ..field
-        };
-        Panel::Field(field.with(Overlay::Point {
-            kind: PointKind::Centre,
-            at: [0.0, 0.0],
-            label: String::new(),
-        }))
-    });
+    let look = Look::new(&grids, show, perspective)?;
+    let panels = surfaces.iter().zip(grids).map(|(saved, grid)| look.panel(saved, grid));
     let mut lines = provenance(surfaces);
     let random: Vec<&Plane> =
         surfaces.iter().map(|s| &s.result.plane).filter(|p| p.model.is_none()).collect();
@@ -126,9 +170,41 @@ pub(crate) fn figure(
         lines.push(format!("Cosine between the directions: {}.", cosines.join(", ")));
     }
     if random.len() < surfaces.len() && show == Show::Loss && !perspective {
-        lines.push("Dashed: the quadratic model at the same levels.".to_string());
+        lines.push(DASHED.to_string());
     }
     Ok(Figure::new(title, panels.collect()).captioned(lines.join(" ")))
+}
+
+/// A figure of each surface, all with the same levels and axes.
+pub(crate) fn frames(
+    title: &str,
+    surfaces: &[Saved<Surface>],
+    show: Show,
+    perspective: bool,
+) -> Result<Vec<Figure>, Failure> {
+    let grids = surfaces.iter().map(|s| s.result.grid(show)).collect::<Result<Vec<_>, _>>()?;
+    let range = |nodes: &[f64]| [nodes[0], nodes[nodes.len() - 1]];
+    let own: Vec<[[f64; 2]; 2]> = grids.iter().map(|grid| [range(grid.x()), range(grid.y())]).collect();
+    let widest = |nth: usize| {
+        let ends = own.iter().map(|ranges| ranges[nth]);
+        ends.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], [l, h]| [low.min(l), high.max(h)])
+    };
+    let all = [widest(0), widest(1)];
+    if perspective && own.iter().flatten().flatten().zip(all.iter().flatten().cycle()).any(|(a, b)| a != b) {
+        return Err(Failure::Usage(
+            "the surfaces reach over different ranges, and lit ones would each fill the whole box: draw maps, or measure \
+             them with the same --range"
+                .into(),
+        ));
+    }
+    let look = Look { ranges: Some(all), ..Look::new(&grids, show, perspective)? };
+    let mut caption = subjects(surfaces);
+    if surfaces.iter().any(|s| s.result.plane.model.is_some()) && show == Show::Loss && !perspective {
+        caption.push(DASHED.to_string());
+    }
+    let frame =
+        |(saved, grid)| Figure::new(title, vec![look.panel(saved, grid)]).captioned(caption.join(" "));
+    Ok(surfaces.iter().zip(grids).map(frame).collect())
 }
 
 /// Surfaces in characters, one below the other.
@@ -136,8 +212,7 @@ pub(crate) fn in_characters(surfaces: &[Saved<Surface>], show: Show) -> Result<S
     let mut out = vec![];
     for saved in surfaces {
         let grid = saved.result.grid(show)?;
-        let log = show == Show::Loss
-            && grid.finite_range().is_some_and(|(low, high)| low > 0.0 && high > 20.0 * low);
+        let log = show == Show::Loss && numbers::wide(grid.values().iter().copied());
         let picture = terminal::surface(&grid, log, &output::characters(24));
         out.push(format!("{}: {}\n{}", saved.name(), value_label(show), picture.trim_end()));
     }

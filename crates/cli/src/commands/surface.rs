@@ -10,7 +10,7 @@ use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
 use crate::planes::{Planned, Surface};
-use crate::saved::Results;
+use crate::saved::{Kind, Results};
 use crate::scans::{self, DirectionArguments, ScanArguments, nodes};
 use crate::{interrupt, numbers, output, report, surfaces};
 
@@ -22,9 +22,11 @@ use crate::{interrupt, numbers, output, report, surfaces};
   relief surface notebooks-data/digits-sgd.safetensors --plane eigen -o eigen.png
   relief surface net.pth --model resnet20 --data cifar/ --limit 1000 --grid 51 -o surface.html
   relief surface notebooks-data/digits-sgd.safetensors --grid 17 --plot
+  relief surface notebooks-data/digits-sgd.safetensors -o sgd.vtp    for ParaView
   relief surface notebooks-data/digits-sgd.safetensors -o sgd.json
   relief surface notebooks-data/digits-sam.safetensors -o sam.json
-  relief plot sgd.json sam.json -o both.png      with the same levels")]
+  relief plot sgd.json sam.json -o both.png      with the same levels
+  relief plot sgd.json -o sgd.npz                for NumPy")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     task: TaskArguments,
@@ -92,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         return Err(Failure::Usage(format!("--grid is {}: give at least 2 points", arguments.grid)));
     }
     if let Some(path) = &arguments.run.print.output {
-        output::check_picture(path)?;
+        output::check_picture(path, Kind::Surface)?;
     }
     let begun = Instant::now();
     interrupt::install();
