@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A surface, or a line where it has one row, whose losses grow with `steepness`.
+/// A bowl whose losses grow with `steepness`.
 fn saved(folder: &Path, name: &str, steepness: f64, reach: f64) -> String {
     let nodes: Vec<f64> = (-4..=4).map(|i| reach * f64::from(i) / 4.0).collect();
     let loss: Vec<Vec<f64>> = nodes
@@ -92,11 +92,15 @@ fn surfaces_of_other_ranges_lie_on_the_same_axes() {
 fn lines_follow_each_other_on_the_same_axes() {
     let folder = tempfile::tempdir().unwrap();
     let low = line(folder.path(), "low", &[1.0, 0.5, 2.0]);
-    let high = line(folder.path(), "high", &[4.0, 0.5, 2.0, 3.0]);
-    let both = animate(folder.path(), &[&low, &high], &[]);
-    let again = animate(folder.path(), &[&high, &low], &[]);
-    assert_eq!((&both[0], &both[1]), (&again[1], &again[0]));
-    assert_ne!(both[0], animate(folder.path(), &[&low], &[])[0], "axes are those of all frames");
+    let high = line(folder.path(), "high", &[4.0, 0.5, 2.0]);
+    let long = line(folder.path(), "long", &[1.0, 0.5, 2.0, 2.0]);
+    let alone = animate(folder.path(), &[&low], &[]);
+    for other in [&high, &long] {
+        let both = animate(folder.path(), &[&low, other], &[]);
+        let again = animate(folder.path(), &[other, &low], &[]);
+        assert_eq!((&both[0], &both[1]), (&again[1], &again[0]));
+        assert_ne!(both[0], alone[0], "axes are those of all frames");
+    }
     let apng = folder.path().join("a.apng");
     relief(&["plot", &low, &high, "-o", apng.to_str().unwrap()]).assert().success();
     let bytes = std::fs::read(apng).unwrap();

@@ -325,6 +325,12 @@ fn a_line_is_broken_where_it_is_unknown() {
     let points = doubles(&document, "Points");
     let along: Vec<f64> = points.iter().step_by(3).copied().collect();
     assert_same(&along, &["-1.0", "-0.5", "0.5", "1.0"]);
+    // A point between two unknown ones has nothing to be joined to.
+    let saved = shop.save("lone.json", &line("net", &["null", "1", "null", "0.125", "3"]));
+    let lone = std::fs::read_to_string(shop.plot(&[&saved], "lone.vtp")).unwrap();
+    let lone = Document::parse(&lone).unwrap();
+    assert_eq!(only(&lone, "Piece").attribute("NumberOfLines"), Some("1"));
+    assert_eq!(only(&lone, "Piece").attribute("NumberOfPoints"), Some("3"));
     // Upright over the first axis, as high as half of its length.
     assert!(points.iter().skip(1).step_by(3).all(|y| y.abs() < 1e-15));
     let heights: Vec<f64> = points.iter().skip(2).step_by(3).copied().collect();

@@ -183,14 +183,19 @@ pub(crate) fn frames(
     perspective: bool,
 ) -> Result<Vec<Figure>, Failure> {
     let grids = surfaces.iter().map(|s| s.result.grid(show)).collect::<Result<Vec<_>, _>>()?;
-    let range = |nodes: &[f64]| [nodes[0], nodes[nodes.len() - 1]];
-    let own: Vec<[[f64; 2]; 2]> = grids.iter().map(|grid| [range(grid.x()), range(grid.y())]).collect();
-    let widest = |nth: usize| {
-        let ends = own.iter().map(|ranges| ranges[nth]);
-        ends.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], [l, h]| [low.min(l), high.max(h)])
+    let reaches = |nth: usize| {
+        let nodes = grids.iter().map(move |grid| [grid.x(), grid.y()][nth]);
+        nodes.map(|nodes| [nodes[0], nodes[nodes.len() - 1]])
     };
-    let all = [widest(0), widest(1)];
-    if perspective && own.iter().flatten().flatten().zip(all.iter().flatten().cycle()).any(|(a, b)| a != b) {
+    let all = [0, 1].map(|nth| {
+        let ends = [f64::INFINITY, f64::NEG_INFINITY];
+        reaches(nth).fold(ends, |[low, high], [l, h]| [low.min(l), high.max(h)])
+    });
+    let falls_short = |nth: usize| {
+        let [low, high] = all[nth];
+        reaches(nth).any(|[l, h]| (l - low).max(high - h) > 1e-9 * (high - low))
+    };
+    if perspective && (falls_short(0) || falls_short(1)) {
         return Err(Failure::Usage(
             "the surfaces reach over different ranges, and lit ones would each fill the whole box: draw maps, or measure \
              them with the same --range"
