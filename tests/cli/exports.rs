@@ -441,6 +441,17 @@ fn what_a_format_cannot_hold_is_refused() {
     assert_eq!(before, after, "nothing is left behind");
 }
 
+#[cfg(unix)]
+#[test]
+fn results_are_as_readable_as_other_files() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let shop = Workshop::new();
+    let saved = shop.save("s.json", &surface());
+    let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode(&shop.plot(&[&saved], "a.npz")), mode(&saved));
+}
+
 #[test]
 fn damaged_tables_are_refused() {
     let shop = Workshop::new();

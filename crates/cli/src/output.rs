@@ -122,7 +122,12 @@ pub(crate) fn print(text: &str) {
 
 fn temporary(path: &Path) -> Result<tempfile::NamedTempFile, Failure> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new().prefix(".relief-").tempfile_in(folder).map_err(|e| refused(path, &e))
+    let mut file = tempfile::Builder::new();
+    file.prefix(".relief-");
+    // Temporary files are their owner's alone: results are read by whoever the user lets read files.
+    #[cfg(unix)]
+    file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    file.tempfile_in(folder).map_err(|e| refused(path, &e))
 }
 
 fn refused(path: &Path, error: &std::io::Error) -> Failure {
