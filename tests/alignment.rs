@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Tensor};
 use relief_autodiff::permuted;
 use relief_hessian::{Control, Objective, Parameters, Result};
-use relief_landscape::{Barrier, Scan, Slice, WeightMatching, between, scan};
+use relief_landscape::{Barrier, Points, Scan, Slice, WeightMatching, between, scan};
 use relief_models::architecture::Architecture;
 use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{DataOptions, Dataset};
@@ -42,8 +42,10 @@ fn matching_takes_the_barrier_between_two_trainings_away() {
     let line = |to: &Parameters| -> Vec<f64> {
         let from = a.objective.parameters();
         let slice = Slice::new(from, vec![between(from, to).unwrap()], vec![t.clone()]).unwrap();
-        let measure = |p: &Parameters| -> Result<Vec<f64>> { Ok(vec![a.measure(p).unwrap().loss]) };
-        scan(&slice, Scan::default(), &measure, &mut |_| Control::Continue).unwrap().measure(0)
+        let measure = |_: usize, p: &Parameters| -> Result<Vec<f64>> { Ok(vec![a.measure(p).unwrap().loss]) };
+        let mut found = Scan::new(&slice);
+        scan(&slice, &mut found, Points::count(&slice), &measure, &mut |_| Control::Continue).unwrap();
+        found.measure(0)
     };
     let (straight, matched) = (line(b.objective.parameters()), line(aligned.objective.parameters()));
     let end = (straight[24], matched[24]);

@@ -4,7 +4,7 @@ use candle_core::DType;
 use relief_hessian::{
     Control, Curvature, DEFAULT_MEMORY, Lanczos, Objective, Outcome, Parameters, Result, Silent, Wanted,
 };
-use relief_landscape::{Nested, RandomDirection, Points, Scan, Slice, scan};
+use relief_landscape::{Nested, Points, RandomDirection, Scan, Slice, scan};
 use relief_models::architecture::Architecture;
 use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{DataOptions, Dataset};

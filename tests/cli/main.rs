@@ -1,7 +1,9 @@
 //! The binary from end to end: what users type, what they get, and how it fails.
 
+mod animations;
 mod bad_input;
 mod eigenvalues;
+mod exports;
 mod figures;
 mod landscape;
 #[allow(clippy::unreadable_literal, reason = "as published")]

@@ -33,6 +33,7 @@ pub(crate) enum Command {
     Surface(commands::surface::Arguments),
     Trajectory(Box<commands::trajectory::Arguments>),
     Connect(commands::connect::Arguments),
+    Align(commands::align::Arguments),
     Shape(commands::shape::Arguments),
     Inspect(commands::inspect::Arguments),
     Check(commands::check::Arguments),
@@ -138,7 +139,9 @@ pub(crate) struct PrintArguments {
     #[arg(long, value_enum, default_value = "human", help_heading = "Output")]
     pub(crate) format: Format,
 
-    /// Write the JSON result to this file as well
+    /// Write the result to this file as well: as JSON, or, where it is of eigenvalues, a line or a surface, as what the
+    /// name ends in: a picture (.png, .svg, .html), NumPy arrays (.npz), a table (.csv), VTK's polygons or image for
+    /// ParaView (lines and surfaces .vtp, surfaces .vti)
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -3,8 +3,9 @@
 use relief_plot::{Axis, Figure, Lines, Mark, Panel, Reference, Series, studies, terminal};
 use serde::Deserialize;
 
+use crate::exports::Sampled;
 use crate::output;
-use crate::saved::{Saved, provenance, stem};
+use crate::saved::{Lists, Saved, provenance, stem};
 
 /// A connection as any version wrote it: what a figure needs, and no more.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,7 +32,38 @@ fn known(values: &[Option<f64>], factor: f64) -> Vec<f64> {
     values.iter().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect()
 }
 
+impl Lists for Connection {
+    const NAMES: &'static [&'static str] = &["t", "straight", "curve"];
+
+    fn agree(&self) -> bool {
+        let count = self.t.len();
+        let fits = |found: &Measured| {
+            found.loss.len() == count && found.accuracy.iter().all(|accuracy| accuracy.len() == count)
+        };
+        let both = [&self.straight, &self.curve];
+        count > 0 && both.iter().all(|path| fits(&path.train) && path.test.as_ref().is_none_or(fits))
+    }
+}
+
+/// The names of a path's columns: loss, accuracy, and both on the test split.
+const STRAIGHT: [&str; 4] =
+    ["straight_loss", "straight_accuracy", "straight_test_loss", "straight_test_accuracy"];
+const CURVE: [&str; 4] = ["curve_loss", "curve_accuracy", "curve_test_loss", "curve_test_accuracy"];
+
 impl Connection {
+    /// Losses and accuracies, fractions, along both paths.
+    pub(crate) fn sampled(&self) -> Sampled {
+        let mut measures = vec![];
+        for (names, path) in [(STRAIGHT, &self.straight), (CURVE, &self.curve)] {
+            for (first, found) in [(0, Some(&path.train)), (2, path.test.as_ref())] {
+                let Some(found) = found else { continue };
+                measures.push((names[first], known(&found.loss, 1.0)));
+                measures.extend(found.accuracy.iter().map(|a| (names[first + 1], known(a, 1.0))));
+            }
+        }
+        Sampled { axes: vec![("t", self.t.clone())], measures }
+    }
+
     /// The paths' series of a measure, those of the test split dashed.
     fn series(&self, measure: fn(&Measured) -> Option<Vec<f64>>) -> Vec<Series> {
         let mut all = vec![];

@@ -10,6 +10,7 @@ mod directions;
 mod eigenvalue_figures;
 mod envelope;
 mod exit;
+mod exports;
 mod interrupt;
 mod lines;
 mod load;
@@ -57,6 +58,7 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Connect(arguments) => commands::connect::run(&arguments),
         Command::Trajectory(arguments) => commands::trajectory::run(*arguments),
         Command::Shape(arguments) => commands::shape::run(&arguments),
+        Command::Align(arguments) => commands::align::run(&arguments),
         Command::Line(arguments) => commands::line::run(&arguments),
         Command::Surface(arguments) => commands::surface::run(&arguments),
         Command::Plot(arguments) => commands::plot::run(&arguments),

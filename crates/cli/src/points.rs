@@ -1,6 +1,9 @@
 //! Other checkpoints of the same network, as points.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use candle_core::Tensor;
 
 use relief_hessian::{Objective, Parameters};
 use relief_models::checkpoint::Checkpoint;
@@ -24,7 +27,17 @@ impl Point {
     pub(crate) fn load(loaded: &Loaded, path: &Path) -> Result<Self, Failure> {
         let checkpoint = Checkpoint::load(path)?;
         checkpoint.require_finite()?;
-        let mut tensors = checkpoint.fit_model(&loaded.architecture, loaded.data.example_shape())?;
+        let tensors = checkpoint.fit_model(&loaded.architecture, loaded.data.example_shape())?;
+        Self::from_tensors(loaded, path, checkpoint.sha256(), tensors)
+    }
+
+    /// From all tensors that the loaded network wants, and what they come from.
+    pub(crate) fn from_tensors(
+        loaded: &Loaded,
+        path: &Path,
+        sha256: &str,
+        mut tensors: BTreeMap<String, Tensor>,
+    ) -> Result<Self, Failure> {
         let at = loaded.task.objective.parameters();
         let mut like = |named: &Parameters| -> Result<Parameters, Failure> {
             let taken = named.names().iter().filter_map(|name| Some((name.clone(), tensors.remove(name)?)));
@@ -34,7 +47,7 @@ impl Point {
         };
         let parameters = like(at)?;
         let statistics = loaded.task.statistics().map(&mut like).transpose()?;
-        Ok(Self { path: path.to_owned(), sha256: checkpoint.sha256().to_string(), parameters, statistics })
+        Ok(Self { path: path.to_owned(), sha256: sha256.to_string(), parameters, statistics })
     }
 
     /// A point that is no file, with its own statistics of the training data where it has batch norm.

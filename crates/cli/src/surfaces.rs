@@ -2,22 +2,26 @@
 
 use relief_plot::terminal;
 use relief_plot::{
-    Axis, Field, Figure, Grid, Levels, Overlay, Panel, PathKind, PointKind, Quadratic, Scale, Surface as Lit,
+    Axis, Field, Figure, Grid, Levels, Overlay, Panel, PathKind, PointKind, Quadratic, Surface as Lit,
 };
 use serde::Deserialize;
 
 use crate::commands::surface::Show;
 use crate::exit::Failure;
-use crate::output;
-use crate::saved::{Saved, provenance};
+use crate::exports::Sampled;
+use crate::saved::{Lists, Saved, provenance, subjects};
+use crate::{numbers, output};
 
-/// A surface as any version wrote it: what a figure needs, and no more.
+/// Rows of values, each of which may be unknown.
+type Table = Vec<Vec<Option<f64>>>;
+
+/// A surface as any version wrote it: what figures and exports need, and no more.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Surface {
     plane: Plane,
     axes: [Vec<f64>; 2],
-    loss: Vec<Vec<Option<f64>>>,
-    accuracy: Option<Vec<Vec<Option<f64>>>>,
+    loss: Table,
+    accuracy: Option<Table>,
     test: Option<Test>,
     curvature: Option<Curvature>,
     refinement: Option<Refinement>,
@@ -28,19 +32,19 @@ pub(crate) struct Surface {
 
 #[derive(Debug, Clone, Deserialize)]
 struct Test {
-    loss: Vec<Vec<Option<f64>>>,
-    accuracy: Option<Vec<Vec<Option<f64>>>>,
+    loss: Table,
+    accuracy: Option<Table>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct Curvature {
-    smallest: Vec<Vec<Option<f64>>>,
-    largest: Vec<Vec<Option<f64>>>,
+    smallest: Table,
+    largest: Table,
 }
 
 impl Curvature {
     /// Negative curvature relative to positive curvature (see `relief_landscape::Convexity::ratio`).
-    fn ratios(&self) -> Vec<Vec<Option<f64>>> {
+    fn ratios(&self) -> Table {
         let rows = self.smallest.iter().zip(&self.largest);
         let ratio = |(low, high): (&Option<f64>, &Option<f64>)| Some((*low)?.min(0.0).abs() / (*high)?.abs());
         rows.map(|(low, high)| low.iter().zip(high).map(ratio).collect()).collect()
@@ -158,18 +162,47 @@ impl Plane {
     }
 }
 
-impl Surface {
-    /// The coordinates along both axes, and the losses with the first axis fastest; NaN where one is not known.
-    pub(crate) fn losses(&self) -> (Vec<Vec<f64>>, Vec<f64>) {
-        let loss = self.loss.iter().flatten().map(|v| v.unwrap_or(f64::NAN)).collect();
-        (self.axes.to_vec(), loss)
-    }
-}
-
+/// What the caption says of a map with a quadratic model.
+const DASHED: &str = "Dashed: the quadratic model at the same levels.";
 /// Bands of a map.
 const BANDS: usize = 18;
 
+impl Lists for Surface {
+    const NAMES: &'static [&'static str] =
+        &["axes", "loss", "accuracy", "standard_error", "classes", "test", "curvature"];
+
+    fn agree(&self) -> bool {
+        let [columns, rows] = [0, 1].map(|i| self.axes[i].len());
+        let fits = |table: &Table| table.len() == rows && table.iter().all(|row| row.len() == columns);
+        let test = self.test.iter().flat_map(|test| std::iter::once(&test.loss).chain(&test.accuracy));
+        let curvature = self.curvature.iter().flat_map(|found| [&found.smallest, &found.largest]);
+        let all = std::iter::once(&self.loss).chain(&self.accuracy).chain(test).chain(curvature);
+        columns > 0 && rows > 0 && all.into_iter().all(fits)
+    }
+}
+
 impl Surface {
+    /// Every measure over the plane; accuracies are fractions.
+    pub(crate) fn sampled(&self) -> Sampled {
+        let [x, y] = self.axes.clone();
+        let mut measures = vec![("loss", known(&self.loss, 1.0))];
+        measures.extend(self.accuracy.iter().map(|rows| ("accuracy", known(rows, 1.0))));
+        if let Some(test) = &self.test {
+            measures.push(("test_loss", known(&test.loss, 1.0)));
+            measures.extend(test.accuracy.iter().map(|rows| ("test_accuracy", known(rows, 1.0))));
+        }
+        if let Some(found) = &self.curvature {
+            measures.push(("smallest_eigenvalue", known(&found.smallest, 1.0)));
+            measures.push(("largest_eigenvalue", known(&found.largest, 1.0)));
+        }
+        Sampled { axes: vec![("x", x), ("y", y)], measures }
+    }
+
+    /// The coordinates along both axes, and the losses with the first axis fastest; NaN where one is not known.
+    pub(crate) fn losses(&self) -> (Vec<Vec<f64>>, Vec<f64>) {
+        (self.axes.to_vec(), known(&self.loss, 1.0))
+    }
+
     fn grid(&self, show: Show) -> Result<Grid, Failure> {
         let [x, y] = self.axes.clone();
         let test = self.test.as_ref();
@@ -188,8 +221,50 @@ impl Surface {
             ))
         })?;
         let factor = if show.is_share() { 100.0 } else { 1.0 };
-        let values = rows.iter().flatten().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect();
-        Ok(Grid::new(x, y, values)?)
+        Ok(Grid::new(x, y, known(rows, factor))?)
+    }
+}
+
+/// Values row by row in some unit, NaN where unknown.
+fn known(rows: &Table, factor: f64) -> Vec<f64> {
+    rows.iter().flatten().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect()
+}
+
+/// How some surfaces are drawn so that they can be compared.
+struct Look {
+    show: Show,
+    levels: Levels,
+    perspective: bool,
+    /// From where to where maps reach; each as far as its own points, if absent.
+    ranges: Option<[[f64; 2]; 2]>,
+}
+
+impl Look {
+    fn new(grids: &[Grid], show: Show, perspective: bool) -> Result<Self, Failure> {
+        let levels = Levels::chosen(&grids.iter().collect::<Vec<_>>(), BANDS, None, show.scale())?;
+        Ok(Self { show, levels, perspective, ranges: None })
+    }
+
+    fn panel(&self, saved: &Saved<Surface>, grid: Grid) -> Panel {
+        let (name, levels) = (saved.name(), Some(self.levels.clone()));
+        let plane = &saved.result.plane;
+        if self.perspective {
+            let [x, y] = plane.labels.clone();
+            let labels = [x, y, self.show.label().to_string()];
+            return Panel::Surface(Lit { levels, ..Lit::new(name, labels, grid) });
+        }
+        let [x, y] = [0, 1].map(|nth| Axis {
+            range: self.ranges.map(|ranges| ranges[nth]),
+            ..Axis::linear(plane.labels[nth].as_str())
+        });
+        let field = Field {
+            scale: self.show.scale(),
+            levels,
+            equal_aspect: plane.orthonormal,
+            model: plane.quadratic().filter(|_| self.show == Show::Loss),
+            ..Field::new(name, x, y, self.show.label(), grid)
+        };
+        Panel::Field(saved.result.overlays(self.show).into_iter().fold(field, Field::with))
     }
 }
 
@@ -201,27 +276,8 @@ pub(crate) fn figure(
     perspective: bool,
 ) -> Result<Figure, Failure> {
     let grids = surfaces.iter().map(|s| s.result.grid(show)).collect::<Result<Vec<_>, _>>()?;
-    let scale = (show.is_share() || show == Show::Convexity).then_some(Scale::Linear);
-    let levels = Levels::chosen(&grids.iter().collect::<Vec<_>>(), BANDS, None, scale)?;
-    let panels = surfaces.iter().zip(grids).map(|(saved, grid)| {
-        let name = saved.name();
-        let plane = &saved.result.plane;
-        if perspective {
-            let [x, y] = plane.labels.clone();
-            let labels = [x, y, show.label().to_string()];
-            return Panel::Surface(Lit { levels: Some(levels.clone()), ..Lit::new(name, labels, grid) });
-        }
-        let [x, y] = [0, 1].map(|nth| Axis::linear(plane.labels[nth].as_str()));
-        let field = Field::new(name, x, y, show.label(), grid);
-        let field = Field {
-            scale,
-            levels: Some(levels.clone()),
-            equal_aspect: plane.orthonormal,
-            model: plane.quadratic().filter(|_| show == Show::Loss),
-            ..field
-        };
-        Panel::Field(saved.result.overlays(show).into_iter().fold(field, Field::with))
-    });
+    let look = Look::new(&grids, show, perspective)?;
+    let panels = surfaces.iter().zip(grids).map(|(saved, grid)| look.panel(saved, grid));
     let mut lines = provenance(surfaces);
     let random: Vec<&Plane> =
         surfaces.iter().map(|s| &s.result.plane).filter(|p| p.kind == "random").collect();
@@ -241,9 +297,46 @@ pub(crate) fn figure(
         },
     ));
     if surfaces.iter().any(|s| s.result.plane.model.is_some()) && show == Show::Loss && !perspective {
-        lines.push("Dashed: the quadratic model at the same levels.".to_string());
+        lines.push(DASHED.to_string());
     }
     Ok(Figure::new(title, panels.collect()).captioned(lines.join(" ")))
+}
+
+/// A figure of each surface, all with the same levels and axes.
+pub(crate) fn frames(
+    title: &str,
+    surfaces: &[Saved<Surface>],
+    show: Show,
+    perspective: bool,
+) -> Result<Vec<Figure>, Failure> {
+    let grids = surfaces.iter().map(|s| s.result.grid(show)).collect::<Result<Vec<_>, _>>()?;
+    let reaches = |nth: usize| {
+        let nodes = grids.iter().map(move |grid| [grid.x(), grid.y()][nth]);
+        nodes.map(|nodes| [nodes[0], nodes[nodes.len() - 1]])
+    };
+    let all = [0, 1].map(|nth| {
+        let ends = [f64::INFINITY, f64::NEG_INFINITY];
+        reaches(nth).fold(ends, |[low, high], [l, h]| [low.min(l), high.max(h)])
+    });
+    let falls_short = |nth: usize| {
+        let [low, high] = all[nth];
+        reaches(nth).any(|[l, h]| (l - low).max(high - h) > 1e-9 * (high - low))
+    };
+    if perspective && (falls_short(0) || falls_short(1)) {
+        return Err(Failure::Usage(
+            "the surfaces reach over different ranges, and lit ones would each fill the whole box: draw maps, or measure \
+             them with the same --range"
+                .into(),
+        ));
+    }
+    let look = Look { ranges: Some(all), ..Look::new(&grids, show, perspective)? };
+    let mut caption = subjects(surfaces);
+    if surfaces.iter().any(|s| s.result.plane.model.is_some()) && show == Show::Loss && !perspective {
+        caption.push(DASHED.to_string());
+    }
+    let frame =
+        |(saved, grid)| Figure::new(title, vec![look.panel(saved, grid)]).captioned(caption.join(" "));
+    Ok(surfaces.iter().zip(grids).map(frame).collect())
 }
 
 /// Surfaces in characters, one below the other.
@@ -251,8 +344,7 @@ pub(crate) fn in_characters(surfaces: &[Saved<Surface>], show: Show) -> Result<S
     let mut out = vec![];
     for saved in surfaces {
         let grid = saved.result.grid(show)?;
-        let log =
-            !show.is_share() && grid.finite_range().is_some_and(|(low, high)| low > 0.0 && high > 20.0 * low);
+        let log = show.scale().is_none() && numbers::wide(grid.values().iter().copied());
         let picture = terminal::surface(&grid, log, &output::characters(24));
         out.push(format!("{}: {}\n{}", saved.name(), show.label(), picture.trim_end()));
     }

@@ -13,7 +13,7 @@ use crate::directions::{self, Named};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
-use crate::saved::Results;
+use crate::saved::{Kind, Results};
 use crate::scans::{self, DirectionArguments, Job, ScanArguments, nodes};
 use crate::survey::{Found, FoundClass, FoundCurvature, Lies, Survey, SurveyArguments};
 use crate::{interrupt, lines, numbers, output, points, report};
@@ -107,7 +107,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         return Err(Failure::Usage(format!("--points is {}: give at least 2", arguments.points)));
     }
     if let Some(path) = &arguments.run.print.output {
-        output::check_picture(path)?;
+        output::check_picture(path, Kind::Line)?;
     }
     let begun = Instant::now();
     interrupt::install();

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use relief_landscape::Scan;
+use relief_plot::Scale;
 
 use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{self, Envelope, Work};
@@ -12,7 +13,7 @@ use crate::load::{self, Loaded};
 use crate::planes::{Choice, Extent, Planned, Refinement, Rows, Site, Surface};
 use crate::points::Point;
 use crate::refining::Refining;
-use crate::saved::{Results, Saved};
+use crate::saved::{Kind, Results, Saved};
 use crate::scans::{self, DirectionArguments, Job, ScanArguments};
 use crate::survey::{FoundCurvature, Lies, Survey, SurveyArguments};
 use crate::traces::Trace;
@@ -27,9 +28,11 @@ use crate::{interrupt, numbers, output, report, surfaces, table};
   relief surface notebooks-data/digits-sgd.safetensors --plane along:gradient,eigen:1 --with-test -o test.json
   relief surface net.pth --model resnet20 --data cifar/ --limit 1000 --grid 51 -o surface.html
   relief surface notebooks-data/digits-sgd.safetensors --grid 17 --plot
+  relief surface notebooks-data/digits-sgd.safetensors -o sgd.vtp    for ParaView
   relief surface notebooks-data/digits-sgd.safetensors -o sgd.json
   relief surface notebooks-data/digits-sam.safetensors -o sam.json
-  relief plot sgd.json sam.json -o both.png      with the same levels")]
+  relief plot sgd.json sam.json -o both.png      with the same levels
+  relief plot sgd.json -o sgd.npz                for NumPy")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     task: TaskArguments,
@@ -122,6 +125,11 @@ impl Show {
         }
     }
 
+    /// How its values are spread over colours; by what they are, if absent.
+    pub(crate) fn scale(self) -> Option<Scale> {
+        matches!(self, Self::Accuracy | Self::TestAccuracy | Self::Convexity).then_some(Scale::Linear)
+    }
+
     /// Whether it is a share, shown in percent.
     pub(crate) fn is_share(self) -> bool {
         matches!(self, Self::Accuracy | Self::TestAccuracy)
@@ -149,7 +157,7 @@ impl DrawingArguments {
             return Err(Failure::Usage(format!("--grid is {few}: give at least 2 points")));
         }
         if let Some(output) = &run.print.output {
-            output::check_picture(output)?;
+            output::check_picture(output, Kind::Surface)?;
         }
         if self.show.is_share() && loaded.accuracy.is_none() {
             return Err(Failure::Usage(
@@ -195,8 +203,7 @@ impl DrawingArguments {
         let mut previewed = Instant::now();
         let found = job.run(&self.scan, &context, order, &stops, &mut |scan| {
             let enough = refining.look(scan)?;
-            let picture =
-                run.print.output.as_ref().filter(|path| path.extension().is_some_and(|e| e != "json"));
+            let picture = run.print.output.as_ref().filter(|path| output::is_picture(path));
             // A coarse picture first; the finer ones replace it.
             if let Some(path) =
                 picture.filter(|_| !enough && !scan.is_complete() && previewed.elapsed() > PREVIEW)
