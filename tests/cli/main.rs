@@ -2,10 +2,12 @@
 
 mod animations;
 mod bad_input;
+mod defects;
 mod eigenvalues;
 mod exports;
 mod figures;
 mod landscape;
+mod minima;
 #[allow(clippy::unreadable_literal, reason = "as published")]
 mod published;
 mod resume;
