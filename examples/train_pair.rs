@@ -40,7 +40,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Ok(checkpoint::save(path, &tensors, &metadata)?)
         };
         let kept = |epoch: usize, at: &Parameters| match name {
-            "a" if epoch % KEPT == 0 => save(at, &folder.join(format!("way/epoch-{epoch:03}.safetensors"))),
+            "a" if epoch.is_multiple_of(KEPT) => {
+                save(at, &folder.join(format!("way/epoch-{epoch:03}.safetensors")))
+            }
             _ => Ok(()),
         };
         let at = train(&model, seed, &kept)?;

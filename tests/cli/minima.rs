@@ -74,9 +74,10 @@ fn a_curve_goes_round_the_barrier_and_leaves_its_bend_behind() {
     assert!(
         std::fs::read_to_string(path("curve.csv")).unwrap().starts_with("t,straight_loss,straight_accuracy,")
     );
-    refuses(&["connect", A, "--to", B, "--run", &folder.path().display().to_string()], 2, &["--model"]);
-    let again = [&["connect", A, "--to", B, "--run", &folder.path().display().to_string()], &ON[..]].concat();
-    refuses(&again, 2, &["holds a run already", "--resume"]);
+    let folder = folder.path().display().to_string();
+    let run = ["connect", A, "--to", B, "--run", &folder];
+    refuses(&run, 2, &["--model"]);
+    refuses(&[&run[..], &ON[..]].concat(), 2, &["holds a run already", "--resume"]);
 }
 
 #[test]
@@ -150,7 +151,9 @@ fn aligned_units_leave_little_of_the_barrier() {
     let line = [&["line", A, "--to", &saved, "--range", "0:1", "--points", "25", "--dtype", "f64"], &ON[..]]
         .concat();
     let found = json(&line, 0);
-    assert_eq!(found["result"]["loss"], result["after"]["train"]["loss"]);
+    let losses = |list: &Json| list.as_array().unwrap().iter().map(number).collect::<Vec<_>>();
+    let pairs = losses(&found["result"]["loss"]).into_iter().zip(losses(&result["after"]["train"]["loss"]));
+    assert!(pairs.into_iter().all(|(a, b)| (a / b - 1.0).abs() < 1e-12), "{found}");
     refuses(
         &[&["align", A, "--to", &fixture("fashion-cnn-bn.safetensors")], &ON[..]].concat(),
         3,

@@ -23,7 +23,7 @@ use crate::load::Loaded;
 /// How a curve is made.
 #[derive(Debug, Clone, Args, Serialize)]
 pub(crate) struct TrainingArguments {
-    /// A smooth curve, a chain of straight segments, or an elastic band (AutoNEB)
+    /// A smooth curve, a chain of straight segments, or an elastic band (`AutoNEB`)
     #[arg(long, value_enum, default_value = "bezier", help_heading = "Curve")]
     pub(crate) curve: CurveArgument,
 

@@ -158,20 +158,11 @@ pub(crate) fn make(
     Ok(Some(Made { directions, gradient: slope, work }))
 }
 
-/// From where to where a scan along a direction goes if nothing is said: -1 to 1 for random ones, as far as the quadratic
-/// model reaches for eigenvectors, else to where the loss has risen by 0.1 or doubled on either side, in steps of
+/// From where to where a scan along a direction goes if nothing is said: -1 to 1 for random ones, else to where the loss has risen by 0.1 or doubled on either side, in steps of
 /// doubling from a thousandth of the network's own length, and no farther than that length. Also the evaluations it took.
-pub(crate) fn range(
-    loaded: &Loaded,
-    direction: &Direction,
-    reach: Option<Option<f64>>,
-) -> Result<([f64; 2], usize), Failure> {
+pub(crate) fn range(loaded: &Loaded, direction: &Direction) -> Result<([f64; 2], usize), Failure> {
     if direction.random.is_some() {
         return Ok(([-1.0, 1.0], 0));
-    }
-    if let Some(reach) = reach {
-        let reach = reach.unwrap_or(1.0);
-        return Ok(([-reach, reach], 0));
     }
     let at = loaded.task.objective.parameters();
     let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();

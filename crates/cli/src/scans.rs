@@ -124,7 +124,12 @@ impl Job<'_> {
         if let Some(path) = &arguments.resume {
             found = found.with_values(load(path, &context, self.points.count(), self.survey.columns())?);
         }
-        let every = Duration::from_secs_f64(arguments.save_every.max(0.0).min(1e9));
+        let every = Duration::try_from_secs_f64(arguments.save_every).map_err(|_| {
+            Failure::Usage(format!(
+                "--save-every is {}: give a number of seconds from 0 on",
+                arguments.save_every
+            ))
+        })?;
         let (mut saved, mut written, mut failure) = (Instant::now(), false, None);
         for &stop in stops {
             let control = self.measure(&mut found, stop, &mut |scan| {

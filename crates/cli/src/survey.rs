@@ -29,7 +29,7 @@ pub(crate) struct SurveyArguments {
     pub(crate) convexity: bool,
 
     /// Leave a point as soon as its loss is known to be at least C, and call it C
-    #[arg(long, value_name = "C", help_heading = "Measures")]
+    #[arg(long, value_name = "C", allow_hyphen_values = true, help_heading = "Measures")]
     cap: Option<f64>,
 
     /// Running statistics of batch norm at every point: the checkpoint's, interpolated between the checkpoints, or computed

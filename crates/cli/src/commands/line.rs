@@ -204,7 +204,7 @@ impl Arguments {
         let Some(direction) = made.directions.into_iter().next() else { return Ok(None) };
         let (range, evaluations) = match self.range {
             Some(range) => (range, 0),
-            None => directions::range(loaded, &direction, None)?,
+            None => directions::range(loaded, &direction)?,
         };
         Ok(Some(Planned {
             t: nodes(range, self.points),

@@ -40,6 +40,7 @@ pub(crate) struct Arguments {
 
 /// What is printed.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the key's name is part of the format")]
 struct Shapes {
     schema: &'static str,
     version: &'static str,

@@ -221,7 +221,7 @@ impl DrawingArguments {
         let rows = survey.found(&scan, &|column, values| refining.filled(column, values))?;
         let curvature = survey.curvature(&scan, &|column, values| refining.filled(column, values))?;
         let refinement = refining.found();
-        let surface = Surface { refinement, curvature, ..planned.found(rows, survey.cap) };
+        let surface = Surface { curvature, refinement, ..planned.found(rows, survey.cap) };
         let drawn = drawn(surface, &scan)?;
         let characters = self.plot.then(|| surfaces::in_characters(&drawn.saved, self.show)).transpose()?;
         output::present_drawn(

@@ -52,8 +52,12 @@ pub(super) fn plan(site: &Site<'_>, names: &[Named; 2]) -> Result<Option<Planned
         let range = match (extent.ranges[nth], &around) {
             (Some(range), _) => range,
             (None, Some(around)) => around[nth],
+            (None, None) if model.is_some() => {
+                let reach = model.as_ref().and_then(reach).unwrap_or(1.0);
+                [-reach, reach]
+            }
             (None, None) => {
-                let (range, spent) = directions::range(loaded, direction, model.as_ref().map(reach))?;
+                let (range, spent) = directions::range(loaded, direction)?;
                 evaluations += spent;
                 range
             }

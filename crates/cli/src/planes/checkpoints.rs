@@ -21,12 +21,15 @@ pub(super) fn through(site: &Site<'_>, paths: &[PathBuf]) -> Result<Planned, Fai
     spanned(site, &points, &kinds, None)
 }
 
+/// Makes a way on a plane.
+pub(crate) type Traced<'a> = dyn Fn(&Flat) -> Result<Trace, Failure> + 'a;
+
 /// The plane through three points in parameter space, which are marked, with a trace on it.
 pub(crate) fn spanned(
     site: &Site<'_>,
     points: &[Point],
     kinds: &[MarkKind],
-    trace: Option<&dyn Fn(&Flat) -> Result<Trace, Failure>>,
+    trace: Option<&Traced<'_>>,
 ) -> Result<Planned, Failure> {
     let flat = Flat::through(&vectors(points)?)?;
     let marks = points.iter().zip(kinds).map(|(point, kind)| Mark::new(site.loaded, &flat, point, *kind));

@@ -39,7 +39,7 @@ impl Minibatches {
         let options = TaskOptions { batch_norm: BatchNormMode::Batch, ..options.clone() };
         let pieces = Pieces::new(architecture, tensors, data, &options)?;
         let mut shapes = vec![pieces.batch(0, size)?];
-        if examples % size != 0 {
+        if !examples.is_multiple_of(size) {
             shapes.push(pieces.batch(0, examples % size)?);
         }
         let objective = pieces.objective(shapes, BatchNormMode::Batch)?;
