@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 use relief_hessian::{Control, Objective, Parameters, Result};
-use relief_landscape::{RandomDirection, Scan, Slice, scan};
+use relief_landscape::{Points, RandomDirection, Scan, Slice, scan};
 use relief_models::architecture::Architecture;
 use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{DataOptions, Dataset};
@@ -22,8 +22,10 @@ fn surface(task: &Task, at: &Parameters) -> Vec<f64> {
     let direction = |nth| RandomDirection { seed: 5, nth, ..RandomDirection::default() }.draw(at).unwrap();
     let axis = || (-3..=3).map(|i| f64::from(i) / 3.0).collect();
     let slice = Slice::new(at, vec![direction(0), direction(1)], vec![axis(), axis()]).unwrap();
-    let measure = |p: &Parameters| -> Result<Vec<f64>> { Ok(vec![task.measure(p).unwrap().loss]) };
-    scan(&slice, Scan::default(), &measure, &mut |_| Control::Continue).unwrap().measure(0)
+    let measure = |_: usize, p: &Parameters| -> Result<Vec<f64>> { Ok(vec![task.measure(p).unwrap().loss]) };
+    let mut found = Scan::new(&slice);
+    scan(&slice, &mut found, slice.count(), &measure, &mut |_| Control::Continue).unwrap();
+    found.measure(0)
 }
 
 /// Multiplying one ReLU layer by 10 and the next one's weights by 0.1 changes neither the function nor, in units of the

@@ -63,7 +63,7 @@ fn what_cannot_be_drawn_is_refused() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     std::fs::write(path("foreign.json"), "{\"loss\": 3}").unwrap();
     std::fs::write(path("later.json"), "{\"schema\": \"relief/hologram/7\"}").unwrap();
-    refuses(&["plot", &sgd, "-o", &path("a.gif")], 2, &["a.gif", ".svg, .png and .html"]);
+    refuses(&["plot", &sgd, "-o", &path("a.bmp")], 2, &["a.bmp", ".svg, .png, .html"]);
     refuses(&["plot", &sgd, "-o", &path("nowhere/a.png")], 2, &["cannot be written"]);
     refuses(&["plot", &path("missing.json"), "-o", &path("a.png")], 3, &["missing.json"]);
     refuses(&["plot", "Cargo.toml", "-o", &path("a.png")], 3, &["Cargo.toml", "not a result"]);

@@ -1,9 +1,13 @@
 //! The binary from end to end: what users type, what they get, and how it fails.
 
+mod animations;
 mod bad_input;
+mod defects;
 mod eigenvalues;
+mod exports;
 mod figures;
 mod landscape;
+mod minima;
 #[allow(clippy::unreadable_literal, reason = "as published")]
 mod published;
 mod resume;

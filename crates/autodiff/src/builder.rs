@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::graph::{Graph, Id, Kind};
+use crate::permutations::{self, PermutationGroup};
 use crate::rule::{Bilinear, Elementwise, Frozen, Linear};
 use crate::{Error, Result};
 
@@ -127,6 +128,14 @@ impl GraphBuilder {
     pub fn finish(&self, outputs: &Value, loss: &Value, trainable: impl Fn(&str) -> bool) -> Result<Graph> {
         let nodes = self.nodes.borrow();
         Graph::new(nodes.kinds.clone(), nodes.inputs, outputs.id, loss.id, &trainable)
+    }
+
+    /// The permutations of hidden units that leave `outputs` unchanged, as far as the operations tell.
+    ///
+    /// Sound, not always complete: what is not understood keeps its order. Biases and running statistics are permuted with
+    /// their units, whether trainable or not.
+    pub fn permutation_groups(&self, outputs: &Value) -> Vec<PermutationGroup> {
+        permutations::groups(&self.nodes.borrow().kinds, outputs.id)
     }
 
     fn push(&self, kind: Kind, shape: &[usize]) -> Value {

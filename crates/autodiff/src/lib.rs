@@ -9,6 +9,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod axes;
 mod builder;
 mod cotangents;
 mod error;
@@ -20,6 +21,7 @@ mod kernels;
 mod linearize;
 mod operations;
 mod order;
+mod permutations;
 mod pointwise;
 mod product;
 pub mod rule;
@@ -31,4 +33,5 @@ pub use forward::Evaluated;
 pub use graph::Graph;
 pub use linearize::Linearized;
 pub use operations::{ConvolutionOptions, PoolOptions};
+pub use permutations::{PermutationGroup, PermutedAxis, permuted};
 pub use product::Direction;

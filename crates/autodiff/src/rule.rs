@@ -6,6 +6,8 @@
 use candle_core::Tensor;
 use std::fmt::Debug;
 
+pub use crate::axes::{Axes, Axis, Index};
+
 use crate::Result;
 use crate::kernels::{Real, vectorised};
 
@@ -44,6 +46,12 @@ pub trait Linear: Debug + Send + Sync {
 
     /// `A_k`' g for the argument `k`.
     fn adjoint(&self, argument: usize, cotangent: &Tensor, fixed: Option<&Tensor>) -> Result<Tensor>;
+
+    /// Which axes run over the same index, given the shapes of the arguments and of the result; `None`, the default, if
+    /// nothing can be said, and then no unit that meets the operation is permuted.
+    fn axes(&self, _arguments: &[&[usize]], _result: &[usize]) -> Option<Axes> {
+        None
+    }
 }
 
 /// An operation B(a, b) that is linear in each of its two arguments.
@@ -62,6 +70,11 @@ pub trait Bilinear: Debug + Send + Sync {
 
     /// `sum_i` of the adjoint in the second argument, over the pairs (`g_i`, `a_i`).
     fn adjoint_right(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor>;
+
+    /// Which axes run over the same index; see [`Linear::axes`].
+    fn axes(&self, _arguments: [&[usize]; 2], _result: &[usize]) -> Option<Axes> {
+        None
+    }
 }
 
 /// A function of one real variable, applied to every entry.
@@ -137,4 +150,9 @@ pub trait Frozen: Debug + Send + Sync {
 
     /// The value.
     fn value(&self, arguments: &[&Tensor]) -> Result<Tensor>;
+
+    /// Which axes run over the same index; see [`Linear::axes`].
+    fn axes(&self, _arguments: &[&[usize]], _result: &[usize]) -> Option<Axes> {
+        None
+    }
 }

@@ -31,6 +31,10 @@ pub(crate) enum Command {
     Eigenvalues(commands::eigenvalues::Arguments),
     Line(commands::line::Arguments),
     Surface(commands::surface::Arguments),
+    Trajectory(Box<commands::trajectory::Arguments>),
+    Connect(commands::connect::Arguments),
+    Align(commands::align::Arguments),
+    Shape(commands::shape::Arguments),
     Inspect(commands::inspect::Arguments),
     Check(commands::check::Arguments),
     Plot(commands::plot::Arguments),
@@ -67,6 +71,10 @@ pub(crate) struct TaskArguments {
     /// Use the first N examples
     #[arg(long, value_name = "N", help_heading = "Data")]
     pub(crate) limit: Option<usize>,
+
+    /// Use M random examples (of those, by --seed) instead of all
+    #[arg(long, value_name = "M", help_heading = "Data")]
+    pub(crate) sample: Option<usize>,
 
     /// Which part of the data
     #[arg(long, value_enum, default_value = "train", help_heading = "Data")]
@@ -131,7 +139,9 @@ pub(crate) struct PrintArguments {
     #[arg(long, value_enum, default_value = "human", help_heading = "Output")]
     pub(crate) format: Format,
 
-    /// Write the JSON result to this file as well
+    /// Write the result to this file as well: as JSON, or, where it is of eigenvalues, a line or a surface, as what the
+    /// name ends in: a picture (.png, .svg, .html), NumPy arrays (.npz), a table (.csv), VTK's polygons or image for
+    /// ParaView (lines and surfaces .vtp, surfaces .vti)
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
 }

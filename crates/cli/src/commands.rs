@@ -1,12 +1,16 @@
 //! One module a verb.
 
+pub(crate) mod align;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod connect;
 pub(crate) mod eigenvalues;
 pub(crate) mod inspect;
 pub(crate) mod line;
 pub(crate) mod models;
 pub(crate) mod plot;
 pub(crate) mod quickstart;
+pub(crate) mod shape;
 pub(crate) mod surface;
+pub(crate) mod trajectory;
 mod vectors;

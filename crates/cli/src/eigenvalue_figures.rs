@@ -5,7 +5,7 @@ use relief_plot::{Axis, Bars, Figure, Group, Panel, Scale};
 use serde::Deserialize;
 
 use crate::output;
-use crate::saved::{Saved, provenance};
+use crate::saved::{Lists, Saved, provenance};
 
 /// The eigenvalues of a result.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,21 +17,35 @@ pub(crate) struct Spectrum {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct Pair {
-    value: f64,
-    error_bound: f64,
+pub(crate) struct Pair {
+    pub(crate) value: f64,
+    pub(crate) residual: Option<f64>,
+    pub(crate) error_bound: f64,
+    pub(crate) angle_bound: Option<f64>,
+    pub(crate) converged: bool,
+}
+
+impl Lists for Spectrum {
+    const NAMES: &'static [&'static str] = &["pairs", "smallest"];
+
+    fn agree(&self) -> bool {
+        true
+    }
 }
 
 impl Spectrum {
+    /// The pairs that were asked for, and those of the other end of the spectrum, if any, each with their name.
+    pub(crate) fn ends(&self) -> [(&str, &[Pair]); 2] {
+        [(&self.which, &self.pairs), ("smallest", &self.smallest)]
+    }
+
     /// Names, values and bounds, in their order.
     fn named(&self) -> Vec<(String, f64, f64)> {
         let named = |which: &str, pairs: &[Pair]| -> Vec<(String, f64, f64)> {
             let name = |i: usize| format!("{which} {}", i + 1);
             pairs.iter().enumerate().map(|(i, p)| (name(i), p.value, p.error_bound)).collect()
         };
-        let mut all = named(&self.which, &self.pairs);
-        all.extend(named("smallest", &self.smallest));
-        all
+        self.ends().into_iter().flat_map(|(which, pairs)| named(which, pairs)).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use relief_hessian::{Curvature, Objective};
 use relief_models::architecture::BatchNormMode;
 use serde::Serialize;
 
-use crate::load::Loaded;
+use crate::load::{Loaded, Sample};
 
 /// The envelope of a result: input, point and work.
 #[derive(Debug, Serialize)]
@@ -47,6 +47,9 @@ pub(crate) struct Data {
     pub(crate) path: String,
     pub(crate) examples: usize,
     pub(crate) split: &'static str,
+    /// Where the examples are a random sample.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sample: Option<Sample>,
     pub(crate) sha256: Option<String>,
 }
 
@@ -104,6 +107,7 @@ impl<R> Envelope<R> {
                 path: loaded.data.source.clone(),
                 examples: task.objective.examples(),
                 split: loaded.split.name(),
+                sample: loaded.sample,
                 sha256: loaded.data_sha256.clone(),
             },
             operator: point.operator,

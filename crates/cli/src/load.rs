@@ -9,6 +9,7 @@ use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{DataOptions, Dataset, Normalize, Split};
 use relief_models::loss::Loss;
 use relief_models::task::{Measured, Task, TaskOptions};
+use serde::Serialize;
 
 use crate::arguments::{RunArguments, TaskArguments};
 use crate::exit::Failure;
@@ -31,8 +32,18 @@ pub(crate) struct Loaded {
     /// The loss at the checkpoint, with its weight decay term.
     pub(crate) loss: f64,
     pub(crate) options: TaskOptions,
-    architecture: Architecture,
-    tensors: BTreeMap<String, Tensor>,
+    pub(crate) architecture: Architecture,
+    pub(crate) tensors: BTreeMap<String, Tensor>,
+    /// How the data were drawn from more, if they were.
+    pub(crate) sample: Option<Sample>,
+}
+
+/// A random sample of a data set.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Sample {
+    /// The examples of the whole set.
+    pub(crate) of: usize,
+    seed: u64,
 }
 
 impl Loaded {
@@ -42,6 +53,28 @@ impl Loaded {
             DType::F64 => "f64",
             _ => "f32",
         }
+    }
+
+    /// Everything that makes the loss at a point what it is: what a saved state must agree with.
+    pub(crate) fn identity(&self) -> String {
+        let task = &self.task;
+        format!(
+            "{} {} {} {:?} {} {} {:?} {:?} {} {} {} {} {} {:?}",
+            self.checkpoint_sha256,
+            self.model,
+            self.data.source,
+            self.data_sha256,
+            self.split.name(),
+            task.objective.examples(),
+            self.sample,
+            task.batch_norm,
+            task.batch_size,
+            task.loss,
+            self.options.smoothing,
+            self.options.weight_decay,
+            self.dtype_name(),
+            self.options.parameters,
+        )
     }
 
     /// Holds the model against its own definition on a few examples in f64, before long work on it.
@@ -110,21 +143,24 @@ pub(crate) fn unit_roundoff(parameters: &Parameters) -> f64 {
     }
 }
 
-/// Loads checkpoint and data, and puts them together; `dtype` overrides the checkpoint's.
-pub(crate) fn load(arguments: &TaskArguments, dtype: Option<DType>) -> Result<Loaded, Failure> {
-    assemble(arguments, dtype, &Checkpoint::load(&arguments.checkpoint)?)
+/// Loads checkpoint and data, and puts them together; `dtype` overrides the checkpoint's, the seed is that of a sample.
+pub(crate) fn load(arguments: &TaskArguments, dtype: Option<DType>, seed: u64) -> Result<Loaded, Failure> {
+    assemble(arguments, dtype, seed, &Checkpoint::load(&arguments.checkpoint)?)
 }
 
 /// As [`load`], for a checkpoint in memory.
 pub(crate) fn assemble(
     arguments: &TaskArguments,
     dtype: Option<DType>,
+    seed: u64,
     checkpoint: &Checkpoint,
 ) -> Result<Loaded, Failure> {
     checkpoint.require_finite()?;
     let dtype = dtype.or(arguments.dtype.map(DType::from)).unwrap_or_else(|| checkpoint.dtype());
     let architecture = architecture(arguments, checkpoint)?;
-    let data = data(arguments, checkpoint, dtype)?;
+    let whole = data(arguments, checkpoint, dtype)?;
+    let population = whole.examples();
+    let data = arguments.sample.map_or_else(|| Ok(whole.clone()), |count| whole.sample(count, seed))?;
     let tensors = checkpoint.fit_model(&architecture, data.example_shape())?;
     let options = TaskOptions {
         loss: arguments.loss.as_deref().map(str::parse::<Loss>).transpose()?,
@@ -137,10 +173,11 @@ pub(crate) fn assemble(
         weight_decay: arguments.weight_decay,
     };
     let task = Task::new(&architecture, &tensors, &data, &options)?;
-    let Measured { loss, accuracy } = task.measure(task.objective.parameters())?;
+    let Measured { loss, accuracy, .. } = task.measure(task.objective.parameters())?;
     Ok(Loaded {
         model: architecture.to_string(),
         split: arguments.split.into(),
+        sample: arguments.sample.map(|_| Sample { of: population, seed }),
         data_sha256: data.fingerprint()?,
         checkpoint_path: arguments.checkpoint.display().to_string(),
         checkpoint_sha256: checkpoint.sha256().to_string(),

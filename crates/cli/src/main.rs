@@ -3,9 +3,14 @@
 mod allocator;
 mod arguments;
 mod commands;
+mod connection_figures;
+mod connections;
+mod curve_training;
+mod directions;
 mod eigenvalue_figures;
 mod envelope;
 mod exit;
+mod exports;
 mod interrupt;
 mod lines;
 mod load;
@@ -13,13 +18,17 @@ mod numbers;
 mod output;
 mod pages;
 mod planes;
+mod points;
 mod progress;
+mod refining;
 mod report;
 mod runs;
 mod saved;
 mod scans;
 mod surfaces;
+mod survey;
 mod table;
+mod traces;
 
 use std::process::ExitCode;
 
@@ -46,6 +55,10 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Eigenvalues(arguments) => commands::eigenvalues::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Check(arguments) => commands::check::run(arguments),
+        Command::Connect(arguments) => commands::connect::run(&arguments),
+        Command::Trajectory(arguments) => commands::trajectory::run(*arguments),
+        Command::Shape(arguments) => commands::shape::run(&arguments),
+        Command::Align(arguments) => commands::align::run(&arguments),
         Command::Line(arguments) => commands::line::run(&arguments),
         Command::Surface(arguments) => commands::surface::run(&arguments),
         Command::Plot(arguments) => commands::plot::run(&arguments),

@@ -36,6 +36,13 @@ pub(crate) fn angle(radians: f64) -> String {
     if degrees >= 0.1 { format!("{degrees:.1} deg") } else { format!("{radians:.1e} rad") }
 }
 
+/// Where equal ratios show more than equal differences.
+pub(crate) fn wide(values: impl IntoIterator<Item = f64>) -> bool {
+    let finite = values.into_iter().filter(|v| v.is_finite());
+    let (low, high) = finite.fold((f64::INFINITY, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
+    low > 0.0 && high > 20.0 * low
+}
+
 /// A count with a comma between thousands.
 pub(crate) fn count(n: usize) -> String {
     let digits = n.to_string();

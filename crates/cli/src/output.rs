@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use crate::arguments::{Format, PrintArguments};
 use crate::exit::Failure;
+use crate::exports::{self, DataFormat};
+use crate::saved::{Kind, Results};
 
 /// Fails now if the file could not be written later.
 pub(crate) fn check_writable(path: &Path) -> Result<(), Failure> {
@@ -46,19 +48,47 @@ pub(crate) fn present(
     Ok(())
 }
 
-/// Refuses a name that says neither picture nor data, before any work.
-pub(crate) fn check_picture(path: &Path) -> Result<(), Failure> {
-    match path.extension().and_then(|e| e.to_str()) {
-        Some("svg" | "png" | "html" | "json") => Ok(()),
-        _ => Err(Failure::Usage(format!(
-            "`{}` ends in none of .png, .svg, .html and .json: give the file one of them",
-            path.display()
-        ))),
+/// What a file's name ends in, in small letters; empty if in nothing.
+pub(crate) fn extension(path: &Path) -> String {
+    path.extension().map_or_else(String::new, |e| e.to_string_lossy().to_lowercase())
+}
+
+/// Endings of names in a sentence: `.png, .svg and .html`.
+pub(crate) fn endings(extensions: &[&str]) -> String {
+    let dotted: Vec<String> = extensions.iter().map(|e| format!(".{e}")).collect();
+    match dotted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => dotted.concat(),
+    }
+}
+
+/// What pictures' names end in.
+const PICTURES: [&str; 3] = ["png", "svg", "html"];
+
+/// Whether a file's name is that of a picture.
+pub(crate) fn is_picture(path: &Path) -> bool {
+    PICTURES.contains(&extension(path).as_str())
+}
+
+/// Refuses a name that says neither picture nor data that can hold a kind of result, before any work.
+pub(crate) fn check_picture(path: &Path, kind: Kind) -> Result<(), Failure> {
+    match DataFormat::of(path) {
+        Some(format) => format.check(path, kind),
+        None if is_picture(path) || extension(path) == "json" => Ok(()),
+        None => {
+            let data = DataFormat::holding(kind).iter().map(|format| format.extension());
+            let all: Vec<&str> = PICTURES.into_iter().chain(["json"]).chain(data).collect();
+            Err(Failure::Usage(format!(
+                "`{}` ends in none of {}: give the file one of them",
+                path.display(),
+                endings(&all)
+            )))
+        }
     }
 }
 
 /// Prints a result as asked, with a small picture in `characters` if there is one, and writes it where asked: as a figure,
-/// or as its JSON.
+/// as its JSON, or as data for other programs.
 pub(crate) fn present_drawn(
     print: &PrintArguments,
     json: &str,
@@ -66,12 +96,12 @@ pub(crate) fn present_drawn(
     figure: impl FnOnce() -> Result<Figure, Failure>,
     characters: Option<String>,
 ) -> Result<(), Failure> {
-    match &print.output {
-        Some(path) if path.extension().is_some_and(|e| e == "json") => {
-            write(path, format!("{json}\n").as_bytes())?;
+    if let Some(path) = &print.output {
+        match DataFormat::of(path) {
+            Some(format) => exports::save(path, format, &Results::of(json, "the result")?)?,
+            None if extension(path) == "json" => write(path, format!("{json}\n").as_bytes())?,
+            None => figure()?.save(path)?,
         }
-        Some(path) => figure()?.save(path)?,
-        None => {}
     }
     match print.format {
         Format::Json => self::print(json),
@@ -99,7 +129,12 @@ pub(crate) fn print(text: &str) {
 
 fn temporary(path: &Path) -> Result<tempfile::NamedTempFile, Failure> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new().prefix(".relief-").tempfile_in(folder).map_err(|e| refused(path, &e))
+    let mut file = tempfile::Builder::new();
+    file.prefix(".relief-");
+    // Temporary files are their owner's alone: results are read by whoever the user lets read files.
+    #[cfg(unix)]
+    file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    file.tempfile_in(folder).map_err(|e| refused(path, &e))
 }
 
 fn refused(path: &Path, error: &std::io::Error) -> Failure {

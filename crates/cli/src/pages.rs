@@ -5,7 +5,7 @@ use relief_plot::{Figure, Report};
 use crate::commands::surface::Show;
 use crate::exit::Failure;
 use crate::saved::Results;
-use crate::{eigenvalue_figures, lines, surfaces};
+use crate::{connection_figures, eigenvalue_figures, lines, surfaces};
 
 /// A page under construction with one more figure, whose caption stands below it in the page's own letters.
 pub(crate) fn with(report: Report, heading: &str, figure: Figure) -> Result<Report, Failure> {
@@ -23,6 +23,9 @@ pub(crate) fn figures(results: &Results, show: Show) -> Result<Vec<(&'static str
     }
     if !results.lines.is_empty() {
         figures.push(("The loss along a line", lines::figure("", &results.lines)));
+    }
+    if !results.connections.is_empty() {
+        figures.push(("The loss along a curve", connection_figures::figure("", &results.connections)));
     }
     if !results.spectra.is_empty() {
         figures.push(("Eigenvalues", eigenvalue_figures::figure("", &results.spectra)));

@@ -1,14 +1,72 @@
-//! Planes in parameter space: how they are made, and what a surface on one is.
+//! Planes in parameter space: how they are chosen and made, and what a surface on one is.
 
-use relief_hessian::{Curvature, EigenPair, Lanczos, Objective, Outcome, Wanted};
-use relief_landscape::{RandomDirection, Scan, Slice, cosine, orthogonalised};
+mod along;
+mod checkpoints;
+
+pub(crate) use checkpoints::spanned;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use relief_hessian::{EigenPair, Objective};
+use relief_landscape::{Centre, Errors, RandomDirection, Slice};
 use serde::Serialize;
 
 use crate::arguments::RunArguments;
+use crate::directions::{self, Named};
 use crate::exit::Failure;
-use crate::load::{self, Loaded};
-use crate::scans::{self, nodes};
-use crate::{numbers, progress};
+use crate::load::Loaded;
+use crate::points::{self, Point};
+use crate::survey::{Found, FoundClass, FoundCurvature, Lies};
+use crate::traces::{Mark, Trace};
+
+/// Which plane, as it is named on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Of two directions.
+    Along([Named; 2]),
+    /// Of the two principal directions of the files that match a pattern, or of those at hand where there is none.
+    Principal(Option<String>, Centre),
+    /// Through three checkpoints, or the loaded one and two.
+    Through(Vec<PathBuf>),
+}
+
+/// Every plane, for messages.
+const PLANES: &str =
+    "random, eigen, pca:'PATTERN', pca-mean:'PATTERN', through:A,B,C, or along:A,B with two directions";
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, list) = text.split_once(':').map_or((text, None), |(kind, list)| (kind, Some(list)));
+        let parts = || list.unwrap_or_default().split(',').filter(|part| !part.is_empty());
+        match (kind, list) {
+            ("random", None) => Ok(Self::Along([Named::Random, Named::Random])),
+            ("eigen", None) => Ok(Self::Along([Named::Eigen(1), Named::Eigen(2)])),
+            ("pca", pattern) => Ok(Self::Principal(pattern.map(String::from), Centre::Last)),
+            ("pca-mean", pattern) => Ok(Self::Principal(pattern.map(String::from), Centre::Mean)),
+            ("along", Some(_)) => {
+                let names = parts().map(str::parse).collect::<Result<Vec<Named>, _>>()?;
+                <[Named; 2]>::try_from(names).map(Self::Along).map_err(|names| {
+                    format!("a plane has two directions, not {}: write along:A,B", names.len())
+                })
+            }
+            ("through", Some(_)) => match parts().map(PathBuf::from).collect::<Vec<_>>() {
+                paths if matches!(paths.len(), 2 | 3) => Ok(Self::Through(paths)),
+                paths => Err(format!(
+                    "a plane goes through the checkpoint and two more, or through three, not {}: write through:A,B or \
+                     through:A,B,C",
+                    paths.len()
+                )),
+            },
+            _ => Err(format!(
+                "`{text}` is no plane: take one of {PLANES}; a direction is one of {}",
+                directions::NAMES
+            )),
+        }
+    }
+}
 
 /// The `result` of `relief surface`.
 #[derive(Debug, Serialize)]
@@ -16,147 +74,184 @@ pub(crate) struct Surface {
     pub(crate) plane: Plane,
     /// The coordinates along each direction.
     pub(crate) axes: [Vec<f64>; 2],
-    /// Rows of one second coordinate each; null where the loss is not finite.
-    pub(crate) loss: Vec<Vec<f64>>,
+    /// Rows of one second coordinate each; null where the loss is not finite, the cap where it is at least that.
+    pub(crate) loss: Rows,
     /// As `loss`; absent where outputs are no classes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) accuracy: Option<Vec<Vec<f64>>>,
+    pub(crate) accuracy: Option<Rows>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) standard_error: Option<Rows>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) classes: Option<Vec<FoundClass<Rows>>>,
+    /// The same on the test split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) test: Option<Found<Rows>>,
+    /// The Hessian's extreme eigenvalues.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) curvature: Option<FoundCurvature<Rows>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cap: Option<f64>,
+    /// Where not every point was measured, or grids were refined to a tolerance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refinement: Option<Refinement>,
+    /// Checkpoints on the plane.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) marks: Vec<Mark>,
+    /// A way on the plane.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trace: Option<Trace>,
 }
 
+/// How far a surface was refined, in logarithms (base 10) of the loss.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Refinement {
+    /// The error that was asked for.
+    pub(crate) tolerance: f64,
+    /// Nodes between two measured ones; 1 where all are measured. The others are interpolated.
+    pub(crate) stride: usize,
+    /// Points measured.
+    pub(crate) measured: usize,
+    /// The largest and the mean error of the interpolated points, estimated; absent with too few levels to tell.
+    pub(crate) error: Option<Errors>,
+    /// How far the level before was off at the points of the last.
+    pub(crate) holdout: Option<Errors>,
+    /// Observed order of convergence.
+    pub(crate) order: Option<f64>,
+    /// Whether the tolerance is met.
+    pub(crate) converged: bool,
+}
+
+/// A grid's values, one row for each second coordinate.
+pub(crate) type Rows = Vec<Vec<f64>>;
+
 /// How a plane was made.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Plane {
-    /// `random` or `eigen`.
+    /// `random`, `eigen`, `along`, `principal` or `through`.
     pub(crate) kind: &'static str,
-    /// What a coordinate of 1 is.
-    pub(crate) unit: &'static str,
-    /// Of a random plane.
+    /// What each axis is, with its unit.
+    pub(crate) labels: [String; 2],
+    /// Whether the directions are orthonormal, so that distances on the plane are distances between networks.
+    pub(crate) orthonormal: bool,
+    /// The first of two random directions of a family.
     #[serde(skip_serializing_if = "Option::is_none")]
-    directions: Option<RandomDirection>,
+    pub(crate) directions: Option<RandomDirection>,
     /// Whether the second direction was made orthogonal to the first.
-    orthogonal: bool,
+    pub(crate) orthogonal: bool,
     /// Cosine of the angle between the two directions.
     pub(crate) cosine: f64,
     /// Of a plane of eigenvectors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) model: Option<Model>,
+    /// Of a principal plane: where the checkpoints are seen from, and the share of their squared distances from there that
+    /// each component explains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) centre: Option<Centre>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) explained: Vec<f64>,
 }
 
 /// The loss to second order on a plane of two eigenvectors.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Model {
     /// The loss at the centre.
-    loss: f64,
+    pub(crate) loss: f64,
     /// The gradient's components along the two vectors.
-    gradient: [f64; 2],
-    /// The two largest eigenvalues of the Hessian.
-    pub(crate) pairs: Vec<EigenPair>,
+    pub(crate) gradient: [f64; 2],
+    /// Their eigenvalues of the Hessian.
+    pub(crate) pairs: [EigenPair; 2],
+}
+
+/// Where the points of a plane lie, as far as that was said.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    /// Points along each direction.
+    pub(crate) counts: [usize; 2],
+    /// From where to where along each direction.
+    pub(crate) ranges: [Option<[f64; 2]>; 2],
 }
 
 /// A plane before it is measured.
 pub(crate) struct Planned {
     pub(crate) slice: Slice,
-    /// Products and gradients that it took.
-    pub(crate) work: (usize, usize),
-    plane: Plane,
-    axes: [Vec<f64>; 2],
-    classes: bool,
+    /// Products, gradients and evaluations that it took.
+    pub(crate) work: (usize, usize, usize),
+    pub(crate) plane: Plane,
+    pub(crate) axes: [Vec<f64>; 2],
+    /// What is drawn on it.
+    pub(crate) marks: Vec<Mark>,
+    pub(crate) trace: Option<Trace>,
+    /// Whether it lies between checkpoints, and their statistics on it.
+    pub(crate) lies: Lies,
+}
+
+/// What a plane is made from.
+#[derive(Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) loaded: &'a Loaded,
+    pub(crate) run: &'a RunArguments,
+    /// The first of the random directions.
+    pub(crate) family: RandomDirection,
+    /// Whether the second direction is made orthogonal to the first.
+    pub(crate) orthogonal: bool,
+    pub(crate) extent: Extent,
+    /// Checkpoints in the order of training, to be drawn on the plane.
+    pub(crate) path: &'a [Point],
 }
 
 impl Planned {
-    /// The plane of the first two random directions of a family.
-    pub(crate) fn random(
-        loaded: &Loaded,
-        chosen: RandomDirection,
-        axes: [Vec<f64>; 2],
-        orthogonal: bool,
-    ) -> Result<Self, Failure> {
-        let at = loaded.task.objective.parameters();
-        let first = chosen.draw(at)?;
-        let mut second = RandomDirection { nth: chosen.nth + 1, ..chosen }.draw(at)?;
-        if orthogonal {
-            second = orthogonalised(&second, &first);
-        }
-        let plane = Plane {
-            kind: "random",
-            unit: scans::unit(chosen.normalisation),
-            directions: Some(chosen),
-            orthogonal,
-            cosine: cosine(&first, &second),
-            model: None,
-        };
-        Self::new(loaded, plane, [first, second], axes, (0, 0))
-    }
-
-    /// The plane of the two top eigenvectors, of length 1 and never rescaled; none after Ctrl-C. Where no ranges are
-    /// given, both axes reach to where the quadratic model has risen by 0.1, or by the loss itself, along the second one.
-    pub(crate) fn eigen(
-        loaded: &Loaded,
-        run: &RunArguments,
-        grid: usize,
-        ranges: Option<[[f64; 2]; 2]>,
-    ) -> Result<Option<Self>, Failure> {
-        let objective = &loaded.task.objective;
-        let at = objective.parameters();
-        if at.len() < 2 {
+    /// The plane of a choice; none after Ctrl-C.
+    pub(crate) fn new(site: &Site<'_>, choice: &Choice) -> Result<Option<Self>, Failure> {
+        if site.loaded.task.objective.parameters().len() < 2 {
             return Err(Failure::Usage(
                 "a plane needs two parameters, but there is only one: draw a line".into(),
             ));
         }
-        let curvature = Curvature::new(objective, at, load::memory(run))?;
-        let solver = Lanczos {
-            wanted: Wanted::Largest { k: 2 },
-            unit_roundoff: load::unit_roundoff(at),
-            seed: run.seed,
-            ..Lanczos::default()
-        };
-        let mut bar = progress::Bar::new("eigenvectors");
-        let Outcome::Done(eigen) = solver.run(&curvature.hessian(), None, &mut bar)? else { return Ok(None) };
-        drop(bar);
-        let [first, second]: [Vec<f64>; 2] = eigen.vectors.try_into().expect("two vectors were asked for");
-        let slope = |v: &[f64]| curvature.gradient().iter().zip(v).map(|(g, v)| g * v).sum();
-        let rise = curvature.loss().abs().max(0.1);
-        let curved = eigen.largest.last().map(|pair| pair.value).filter(|value| *value > 0.0);
-        let reach = curved.map_or(1.0, |value| numbers::two_digits((2.0 * rise / value).sqrt()));
-        let axes = ranges.unwrap_or([[-reach, reach]; 2]).map(|range| nodes(range, grid));
-        let model =
-            Model { loss: curvature.loss(), gradient: [slope(&first), slope(&second)], pairs: eigen.largest };
-        let plane = Plane {
-            kind: "eigen",
-            unit: "L2 distance",
-            directions: None,
-            orthogonal: true,
-            cosine: cosine(&first, &second),
-            model: Some(model),
-        };
-        let work = (eigen.products, curvature.gradients());
-        Self::new(loaded, plane, [first, second], axes, work).map(Some)
+        match choice {
+            Choice::Along(names) => along::plan(site, names),
+            Choice::Principal(None, centre) => checkpoints::principal(site, *centre).map(Some),
+            Choice::Principal(Some(pattern), centre) => {
+                let path = points::matching(pattern)?;
+                let path: Vec<Point> =
+                    path.iter().map(|file| Point::load(site.loaded, file)).collect::<Result<_, _>>()?;
+                checkpoints::principal(&Site { path: &path, ..*site }, *centre).map(Some)
+            }
+            Choice::Through(paths) => checkpoints::through(site, paths).map(Some),
+        }
     }
 
-    fn new(
-        loaded: &Loaded,
-        plane: Plane,
-        directions: [Vec<f64>; 2],
-        axes: [Vec<f64>; 2],
-        work: (usize, usize),
-    ) -> Result<Self, Failure> {
-        let slice = Slice::new(loaded.task.objective.parameters(), directions.to_vec(), axes.to_vec())?;
-        Ok(Self { slice, work, plane, axes, classes: loaded.accuracy.is_some() })
-    }
-
-    /// What else tells this plane from others: for the state of a scan.
+    /// What tells this plane from others: for the state of a scan.
     pub(crate) fn context(&self) -> String {
-        let Plane { kind, directions, orthogonal, .. } = &self.plane;
-        format!("{kind} {directions:?} {orthogonal} {:?}", self.axes)
+        let Plane { kind, labels, directions, orthogonal, cosine, .. } = &self.plane;
+        let marks: Vec<&str> = self.marks.iter().map(|mark| mark.sha256.as_str()).collect();
+        let trace = self.trace.as_ref().map(|trace| &trace.sha256);
+        format!(
+            "{kind} {labels:?} {directions:?} {orthogonal} {cosine:e} {:?} {marks:?} {trace:?}",
+            self.axes
+        )
     }
 
     /// The result, once it is measured.
-    pub(crate) fn found(self, scan: &Scan) -> Surface {
-        let columns = self.axes[0].len();
-        let rows = |which: usize| -> Vec<Vec<f64>> {
-            scan.measure(which).chunks(columns).map(<[f64]>::to_vec).collect()
-        };
-        Surface { loss: rows(0), accuracy: self.classes.then(|| rows(1)), plane: self.plane, axes: self.axes }
+    pub(crate) fn found(
+        &self,
+        (train, test): (Found<Rows>, Option<Found<Rows>>),
+        cap: Option<f64>,
+    ) -> Surface {
+        let Found { loss, accuracy, standard_error, classes } = train;
+        Surface {
+            plane: self.plane.clone(),
+            axes: self.axes.clone(),
+            loss,
+            accuracy,
+            standard_error,
+            classes,
+            test,
+            curvature: None,
+            cap,
+            refinement: None,
+            marks: self.marks.clone(),
+            trace: self.trace.clone(),
+        }
     }
 }
 

@@ -1,8 +1,9 @@
-//! Results that relief wrote, read again: what figures need, and no more.
+//! Results that relief wrote, read again: what figures and exports need, and no more.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::connection_figures::Connection;
 use crate::eigenvalue_figures::Spectrum;
 use crate::exit::Failure;
 use crate::lines::Line;
@@ -18,6 +19,18 @@ pub(crate) struct Saved<R> {
     pub(crate) operator: String,
     dtype: String,
     pub(crate) result: R,
+    /// The whole document, less the lists of numbers in its result.
+    #[serde(skip)]
+    pub(crate) document: serde_json::Value,
+}
+
+/// A result's lists of numbers.
+pub(crate) trait Lists {
+    /// Their names.
+    const NAMES: &'static [&'static str];
+
+    /// Whether their lengths agree.
+    fn agree(&self) -> bool;
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -38,9 +51,32 @@ pub(crate) struct Results {
     pub(crate) spectra: Vec<Saved<Spectrum>>,
     pub(crate) surfaces: Vec<Saved<Surface>>,
     pub(crate) lines: Vec<Saved<Line>>,
+    pub(crate) connections: Vec<Saved<Connection>>,
+}
+
+/// What a result is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Eigenvalues,
+    Line,
+    Surface,
+    Connection,
+}
+
+impl Kind {
+    /// In a sentence.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Eigenvalues => "eigenvalues",
+            Self::Line => "a line",
+            Self::Surface => "a surface",
+            Self::Connection => "a curve",
+        }
+    }
 }
 
 const EIGENVALUES: &str = "relief/eigenvalues/1";
+const CONNECT: &str = "relief/connect/1";
 const LINE: &str = "relief/line/1";
 const SURFACE: &str = "relief/surface/1";
 const QUICKSTART: &str = "relief/quickstart/1";
@@ -52,6 +88,7 @@ impl Results {
         match document.get("schema").and_then(|s| s.as_str()) {
             Some(EIGENVALUES) => self.spectra.push(parsed(document, origin)?),
             Some(SURFACE) => self.surfaces.push(parsed(document, origin)?),
+            Some(CONNECT) => self.connections.push(parsed(document, origin)?),
             Some(LINE) => self.lines.push(parsed(document, origin)?),
             Some(QUICKSTART) => {
                 let all =
@@ -66,7 +103,7 @@ impl Results {
             Some(other) => {
                 return Err(Failure::Input(format!(
                     "`{origin}` has the schema `{other}`, which cannot be drawn: known are {EIGENVALUES}, {SURFACE}, \
-                     {LINE} and {QUICKSTART}"
+                     {LINE}, {CONNECT} and {QUICKSTART}"
                 )));
             }
             None => {
@@ -78,6 +115,26 @@ impl Results {
         Ok(())
     }
 
+    /// The kind that all are of; an error where there are several.
+    pub(crate) fn kind(&self) -> Result<Kind, Failure> {
+        let all = [
+            (Kind::Eigenvalues, self.spectra.len()),
+            (Kind::Line, self.lines.len()),
+            (Kind::Surface, self.surfaces.len()),
+            (Kind::Connection, self.connections.len()),
+        ];
+        let kinds: Vec<Kind> =
+            all.into_iter().filter(|(_, count)| *count > 0).map(|(kind, _)| kind).collect();
+        match kinds.as_slice() {
+            [kind] => Ok(*kind),
+            [] => Err(Failure::Input("there is no result in these files: save one anew".into())),
+            _ => Err(Failure::Usage(
+                "results of several kinds do not go into one file: write one after the other, or a page with -o FILE.html"
+                    .into(),
+            )),
+        }
+    }
+
     /// The results of one document.
     pub(crate) fn of(json: &str, origin: &str) -> Result<Self, Failure> {
         let mut results = Self::default();
@@ -86,8 +143,22 @@ impl Results {
     }
 }
 
-fn parsed<R: DeserializeOwned>(document: serde_json::Value, origin: &str) -> Result<Saved<R>, Failure> {
-    serde_json::from_value(document).map_err(|e| unreadable(origin, &e))
+fn parsed<R: DeserializeOwned + Lists>(
+    mut document: serde_json::Value,
+    origin: &str,
+) -> Result<Saved<R>, Failure> {
+    let mut saved = Saved::<R>::deserialize(&document).map_err(|e| unreadable(origin, &e))?;
+    if !saved.result.agree() {
+        return Err(Failure::Input(format!(
+            "`{origin}` is damaged: its lists ({}) differ in length; save the result anew",
+            R::NAMES.join(", ")
+        )));
+    }
+    if let Some(result) = document["result"].as_object_mut() {
+        result.retain(|key, _| !R::NAMES.contains(&key.as_str()));
+    }
+    saved.document = document;
+    Ok(saved)
 }
 
 fn unreadable(origin: &str, problem: &serde_json::Error) -> Failure {
@@ -99,6 +170,12 @@ impl<R> Saved<R> {
     pub(crate) fn name(&self) -> String {
         stem(&self.checkpoint.path)
     }
+
+    /// Which model, data and precision.
+    fn about(&self) -> String {
+        let Self { model, data, dtype, .. } = self;
+        format!("{model}, {} {} examples of {}, {dtype}.", data.examples, data.split, data.path)
+    }
 }
 
 /// A file's name without folder and extension.
@@ -109,19 +186,20 @@ pub(crate) fn stem(path: &str) -> String {
 
 /// Which checkpoint, model and data each result is about, in a line each.
 pub(crate) fn provenance<R>(results: &[Saved<R>]) -> Vec<String> {
-    let mut lines: Vec<String> = vec![];
-    for saved in results {
-        let Saved { model, data, dtype, .. } = saved;
-        let line = format!(
-            "{}: {model}, {} {} examples of {}, {dtype}.",
-            saved.name(),
-            data.examples,
-            data.split,
-            data.path
-        );
-        if !lines.contains(&line) {
-            lines.push(line);
+    distinct(results.iter().map(|saved| format!("{}: {}", saved.name(), saved.about())))
+}
+
+/// Which models and data the results are about, whatever their checkpoints.
+pub(crate) fn subjects<R>(results: &[Saved<R>]) -> Vec<String> {
+    distinct(results.iter().map(Saved::about))
+}
+
+fn distinct(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut out: Vec<String> = vec![];
+    for line in lines {
+        if !out.contains(&line) {
+            out.push(line);
         }
     }
-    lines
+    out
 }

@@ -2,15 +2,15 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use relief_hessian::{Control, Error, Parameters};
-use relief_landscape::{Normalisation, RandomDirection, Scan, Slice, Vectors, scan};
-use relief_models::task::Task;
+use relief_hessian::{Control, Parameters};
+use relief_landscape::{Normalisation, Points, RandomDirection, Scan, Vectors, scan};
 
 use crate::exit::Failure;
-use crate::load::Loaded;
+use crate::survey::Survey;
 use crate::{interrupt, output};
 
 /// Options of a scan that can be interrupted.
@@ -20,15 +20,19 @@ pub(crate) struct ScanArguments {
     #[arg(long, value_name = "FILE", help_heading = "Computation")]
     pub(crate) resume: Option<PathBuf>,
 
-    /// Where Ctrl-C saves the state to resume from
+    /// Where the state to resume from is saved, by Ctrl-C and every few seconds; removed when the scan is complete
     #[arg(long, value_name = "FILE", default_value = "scan.state", help_heading = "Computation")]
     pub(crate) state: PathBuf,
+
+    /// Seconds between two saved states
+    #[arg(long, value_name = "S", default_value_t = 5.0, help_heading = "Computation")]
+    pub(crate) save_every: f64,
 }
 
 /// Options of random directions.
 #[derive(Debug, Args)]
 pub(crate) struct DirectionArguments {
-    /// How a random direction is scaled to the network: every filter (neuron), every layer, or not
+    /// How a random direction is scaled to the network: every filter (neuron), every layer, every weight, or not
     #[arg(long, value_enum, default_value = "filter", help_heading = "Directions")]
     pub(crate) normalisation: NormalisationArgument,
 
@@ -41,6 +45,7 @@ pub(crate) struct DirectionArguments {
 pub(crate) enum NormalisationArgument {
     Filter,
     Layer,
+    Weight,
     None,
 }
 
@@ -50,6 +55,7 @@ impl DirectionArguments {
             normalisation: match self.normalisation {
                 NormalisationArgument::Filter => Normalisation::Filter,
                 NormalisationArgument::Layer => Normalisation::Layer,
+                NormalisationArgument::Weight => Normalisation::Weight,
                 NormalisationArgument::None => Normalisation::None,
             },
             vectors: if self.move_vectors { Vectors::Move } else { Vectors::Zero },
@@ -64,6 +70,7 @@ pub(crate) fn unit(normalisation: Normalisation) -> &'static str {
     match normalisation {
         Normalisation::Filter => "filter-norm units",
         Normalisation::Layer => "layer-norm units",
+        Normalisation::Weight => "weight units",
         Normalisation::None => "Gaussian units",
     }
 }
@@ -90,77 +97,114 @@ pub(crate) fn nodes([low, high]: [f64; 2], count: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Measures loss and accuracy at every point of a slice. `Ok(None)` after Ctrl-C, with the state saved.
-pub(crate) fn run(
-    slice: &Slice,
-    task: &Task,
-    arguments: &ScanArguments,
-    context: &str,
-    what: &str,
-) -> Result<Option<Scan>, Failure> {
-    let begun = match &arguments.resume {
-        Some(path) => load(path, context, slice.len())?,
-        None => Scan::default(),
-    };
-    let found = measure(slice, task, begun, what)?;
-    if found.covers(slice) {
-        return Ok(Some(found));
-    }
-    save(&arguments.state, context, &found)?;
-    eprintln!(
-        "interrupted after {} of {} points; go on with --resume {}",
-        found.values.len(),
-        slice.len(),
-        arguments.state.display()
-    );
-    Ok(None)
+/// A scan to be made: of which points, what is measured, and what tells it from others.
+pub(crate) struct Job<'a> {
+    pub(crate) points: &'a dyn Points,
+    pub(crate) survey: &'a Survey<'a>,
+    /// In front of the progress bar.
+    pub(crate) what: &'a str,
 }
 
-/// Measures the points that a scan lacks, with a bar; fewer where Ctrl-C was pressed.
-pub(crate) fn measure(slice: &Slice, task: &Task, begun: Scan, what: &str) -> Result<Scan, Failure> {
-    let bar = ProgressBar::new(slice.len() as u64).with_prefix(what.to_string());
-    let style = "{prefix}  {bar:30} {pos}/{len} points  {elapsed} elapsed, {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
-    let measure = |at: &Parameters| {
-        let measured = task.measure(at).map_err(|e| Error::Input(e.to_string()))?;
-        Ok(vec![measured.loss, measured.accuracy.unwrap_or(f64::NAN)])
-    };
-    let found = scan(slice, begun, &measure, &mut |done| {
-        bar.set_position(done as u64);
-        if interrupt::requested() { Control::Interrupt } else { Control::Continue }
-    });
-    bar.finish_and_clear();
-    Ok(found?)
-}
+/// What a job does when it has come to one of its stops: whether it is done.
+pub(crate) type AtStop<'a> = dyn FnMut(&Scan) -> Result<bool, Failure> + 'a;
 
-/// What a saved state must agree with: input, data, and all that makes the slice.
-pub(crate) fn context(loaded: &Loaded, slice: &str) -> String {
-    let task = &loaded.task;
-    format!(
-        "relief-scan-1 {} {} {:?} {:?} {} {:?} {} {slice}",
-        loaded.checkpoint_sha256,
-        loaded.model,
-        loaded.data_sha256,
-        task.batch_norm,
-        task.batch_size,
-        task.loss,
-        loaded.dtype_name(),
-    )
+impl Job<'_> {
+    /// Measures points in an order, with stops where `at_stop` may say that it is enough, and saves the state every few
+    /// seconds. `Ok(None)` after Ctrl-C, with the state saved.
+    pub(crate) fn run(
+        &self,
+        arguments: &ScanArguments,
+        context: &str,
+        order: Vec<usize>,
+        stops: &[usize],
+        at_stop: &mut AtStop<'_>,
+    ) -> Result<Option<Scan>, Failure> {
+        let context = format!("relief-scan-2 {context} {}", self.survey.context());
+        let mut found = Scan::in_order(self.points, order);
+        if let Some(path) = &arguments.resume {
+            found = found.with_values(load(path, &context, self.points.count(), self.survey.columns())?);
+        }
+        let every = Duration::try_from_secs_f64(arguments.save_every).map_err(|_| {
+            Failure::Usage(format!(
+                "--save-every is {}: give a number of seconds from 0 on",
+                arguments.save_every
+            ))
+        })?;
+        let (mut saved, mut written, mut failure) = (Instant::now(), false, None);
+        for &stop in stops {
+            let control = self.measure(&mut found, stop, &mut |scan| {
+                if saved.elapsed() >= every {
+                    match save(&arguments.state, &context, scan) {
+                        Ok(()) => written = true,
+                        Err(problem) => {
+                            failure = Some(problem);
+                            return Control::Interrupt;
+                        }
+                    }
+                    saved = Instant::now();
+                }
+                Control::Continue
+            });
+            if let Some(problem) = failure {
+                return Err(problem);
+            }
+            if control? == Control::Interrupt {
+                save(&arguments.state, &context, &found)?;
+                eprintln!(
+                    "interrupted after {} of {} points; go on with --resume {}",
+                    found.values().len(),
+                    stops.last().copied().unwrap_or(0),
+                    arguments.state.display()
+                );
+                return Ok(None);
+            }
+            if at_stop(&found)? {
+                break;
+            }
+        }
+        if written {
+            // What is complete needs no state; one that cannot be removed does no harm.
+            let _ = std::fs::remove_file(&arguments.state);
+        }
+        Ok(Some(found))
+    }
+
+    /// Measures the first `until` points, with a bar; fewer where Ctrl-C was pressed or `told` asked to stop.
+    pub(crate) fn measure(
+        &self,
+        found: &mut Scan,
+        until: usize,
+        told: &mut dyn FnMut(&Scan) -> Control,
+    ) -> Result<Control, Failure> {
+        let bar = ProgressBar::new(until as u64).with_prefix(self.what.to_string());
+        let style = "{prefix}  {bar:30} {pos}/{len} points  {elapsed} elapsed, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        bar.set_position(found.values().len() as u64);
+        bar.reset_eta();
+        let measures = |point: usize, at: &Parameters| self.survey.measure(point, at);
+        let control = scan(self.points, found, until, &measures, &mut |found| {
+            bar.set_position(found.values().len() as u64);
+            let asked = told(found);
+            if interrupt::requested() { Control::Interrupt } else { asked }
+        });
+        bar.finish_and_clear();
+        Ok(control?)
+    }
 }
 
 /// Numbers as their bits, so that not one is lost on the way.
 fn save(path: &Path, context: &str, scan: &Scan) -> Result<(), Failure> {
     let mut text = format!("{context}\n");
-    for point in &scan.values {
+    for point in scan.values() {
         let bits: Vec<String> = point.iter().map(|v| format!("{:016x}", v.to_bits())).collect();
         let _ = writeln!(text, "{}", bits.join(" "));
     }
     output::write(path, text.as_bytes())
 }
 
-fn load(path: &Path, context: &str, points: usize) -> Result<Scan, Failure> {
+fn load(path: &Path, context: &str, points: usize, columns: usize) -> Result<Vec<Vec<f64>>, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Failure::Input(format!("`{}` cannot be read: {e}", path.display())))?;
     let mut lines = text.lines();
@@ -174,9 +218,6 @@ fn load(path: &Path, context: &str, points: usize) -> Result<Scan, Failure> {
         line.split(' ').map(|bits| u64::from_str_radix(bits, 16).ok().map(f64::from_bits)).collect()
     };
     let values: Option<Vec<Vec<f64>>> = lines.map(point).collect();
-    // Loss and accuracy of each point, and no more points than there are.
-    let values = values.filter(|v| v.len() <= points && v.iter().all(|point| point.len() == 2));
-    let values = values
-        .ok_or_else(|| Failure::Input(format!("`{}` is damaged: begin the scan anew", path.display())))?;
-    Ok(Scan { values })
+    let values = values.filter(|v| v.len() <= points && v.iter().all(|point| point.len() == columns));
+    values.ok_or_else(|| Failure::Input(format!("`{}` is damaged: begin the scan anew", path.display())))
 }

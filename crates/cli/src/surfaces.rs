@@ -1,28 +1,140 @@
 //! Saved surfaces as figures.
 
+use relief_plot::terminal;
 use relief_plot::{
-    Axis, Field, Figure, Grid, Levels, Overlay, Panel, PointKind, Quadratic, Scale, Surface as Lit,
+    Axis, Field, Figure, Grid, Levels, Overlay, Panel, PathKind, PointKind, Quadratic, Surface as Lit,
 };
-use relief_plot::{studies, terminal};
 use serde::Deserialize;
 
 use crate::commands::surface::Show;
 use crate::exit::Failure;
-use crate::output;
-use crate::saved::{Saved, provenance};
+use crate::exports::Sampled;
+use crate::saved::{Lists, Saved, provenance, subjects};
+use crate::{numbers, output};
 
-/// A surface as any version wrote it: what a figure needs, and no more.
+/// Rows of values, each of which may be unknown.
+type Table = Vec<Vec<Option<f64>>>;
+
+/// A surface as any version wrote it: what figures and exports need, and no more.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Surface {
     plane: Plane,
     axes: [Vec<f64>; 2],
-    loss: Vec<Vec<Option<f64>>>,
-    accuracy: Option<Vec<Vec<Option<f64>>>>,
+    loss: Table,
+    accuracy: Option<Table>,
+    test: Option<Test>,
+    curvature: Option<Curvature>,
+    refinement: Option<Refinement>,
+    #[serde(default)]
+    marks: Vec<Mark>,
+    trace: Option<Trace>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Test {
+    loss: Table,
+    accuracy: Option<Table>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Curvature {
+    smallest: Table,
+    largest: Table,
+}
+
+impl Curvature {
+    /// Negative curvature relative to positive curvature (see `relief_landscape::Convexity::ratio`).
+    fn ratios(&self) -> Table {
+        let rows = self.smallest.iter().zip(&self.largest);
+        let ratio = |(low, high): (&Option<f64>, &Option<f64>)| Some((*low)?.min(0.0).abs() / (*high)?.abs());
+        rows.map(|(low, high)| low.iter().zip(high).map(ratio).collect()).collect()
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Refinement {
+    stride: usize,
+    measured: usize,
+    error: Option<Errors>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Errors {
+    largest: f64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Mark {
+    kind: String,
+    name: String,
+    at: [f64; 2],
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Trace {
+    kind: String,
+    at: Vec<[f64; 2]>,
+    residual: Vec<f64>,
+    loss: Vec<Option<f64>>,
+}
+
+impl Trace {
+    /// The way, and whether its dots have colours of their own.
+    fn overlay(&self, show: Show) -> Overlay {
+        let trajectory = self.kind == "trajectory";
+        // Colours are losses: on a map of accuracies they would say something else.
+        let values = if trajectory && show == Show::Loss {
+            self.loss.iter().map(|v| v.unwrap_or(f64::NAN)).collect()
+        } else {
+            vec![]
+        };
+        let kind = if trajectory { PathKind::Trajectory } else { PathKind::Curve };
+        Overlay::Path { kind, points: self.at.clone(), values }
+    }
+
+    /// How far the points are from the plane at most: what the picture does not show.
+    fn remark(&self) -> Option<String> {
+        let farthest = self.residual.iter().copied().fold(0.0, f64::max);
+        let longest =
+            self.at.iter().flat_map(|a| self.at.iter().map(move |b| (a[0] - b[0]).hypot(a[1] - b[1])));
+        let longest = longest.fold(0.0, f64::max);
+        (self.kind == "trajectory").then(|| {
+            format!(
+                "Dots have the colours of their own losses; they lie up to {farthest:.2} off the plane, on which they span \
+                 {longest:.2}."
+            )
+        })
+    }
+}
+
+impl Surface {
+    /// The way and the checkpoints on the plane; the centre where there are none.
+    fn overlays(&self, show: Show) -> Vec<Overlay> {
+        let mut all = vec![];
+        let ends: Vec<[f64; 2]> = self.marks.iter().filter(|m| m.kind == "end").map(|m| m.at).collect();
+        if let (Some(trace), [first, .., last]) = (&self.trace, ends.as_slice())
+            && trace.kind == "curve"
+        {
+            all.push(Overlay::Path { kind: PathKind::Chord, points: vec![*first, *last], values: vec![] });
+        }
+        all.extend(self.trace.as_ref().map(|trace| trace.overlay(show)));
+        all.extend(self.marks.iter().map(|mark| Overlay::Point {
+            kind: if mark.kind == "bend" { PointKind::Bend } else { PointKind::End },
+            at: mark.at,
+            label: mark.name.clone(),
+        }));
+        if all.is_empty() {
+            all.push(Overlay::Point { kind: PointKind::Centre, at: [0.0, 0.0], label: String::new() });
+        }
+        all
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct Plane {
-    unit: String,
+    kind: String,
+    labels: [String; 2],
+    orthonormal: bool,
     cosine: f64,
     model: Option<Model>,
 }
@@ -40,17 +152,6 @@ struct Pair {
 }
 
 impl Plane {
-    /// An axis' label: which direction, in which unit.
-    fn axis(&self, nth: usize) -> String {
-        match &self.model {
-            Some(model) => {
-                let (value, place) = (model.pairs[nth].value, studies::subscript(nth + 1));
-                format!("v{place} ({}), λ{place} = {value:.3}", self.unit)
-            }
-            None => format!("direction {} ({})", nth + 1, self.unit),
-        }
-    }
-
     /// The loss to second order around the centre.
     fn quadratic(&self) -> Option<Quadratic> {
         self.model.as_ref().map(|model| {
@@ -61,27 +162,109 @@ impl Plane {
     }
 }
 
+/// What the caption says of a map with a quadratic model.
+const DASHED: &str = "Dashed: the quadratic model at the same levels.";
 /// Bands of a map.
 const BANDS: usize = 18;
 
-impl Surface {
-    fn grid(&self, show: Show) -> Result<Grid, Failure> {
-        let [x, y] = self.axes.clone();
-        let rows = match show {
-            Show::Loss => Some(&self.loss),
-            Show::Accuracy => self.accuracy.as_ref(),
-        };
-        let rows = rows.ok_or_else(|| Failure::Usage("the surface has no accuracy: show the loss".into()))?;
-        let factor = if show == Show::Accuracy { 100.0 } else { 1.0 };
-        let values = rows.iter().flatten().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect();
-        Ok(Grid::new(x, y, values)?)
+impl Lists for Surface {
+    const NAMES: &'static [&'static str] =
+        &["axes", "loss", "accuracy", "standard_error", "classes", "test", "curvature"];
+
+    fn agree(&self) -> bool {
+        let [columns, rows] = [0, 1].map(|i| self.axes[i].len());
+        let fits = |table: &Table| table.len() == rows && table.iter().all(|row| row.len() == columns);
+        let test = self.test.iter().flat_map(|test| std::iter::once(&test.loss).chain(&test.accuracy));
+        let curvature = self.curvature.iter().flat_map(|found| [&found.smallest, &found.largest]);
+        let all = std::iter::once(&self.loss).chain(&self.accuracy).chain(test).chain(curvature);
+        columns > 0 && rows > 0 && all.into_iter().all(fits)
     }
 }
 
-fn value_label(show: Show) -> &'static str {
-    match show {
-        Show::Loss => "loss",
-        Show::Accuracy => "accuracy (%)",
+impl Surface {
+    /// Every measure over the plane; accuracies are fractions.
+    pub(crate) fn sampled(&self) -> Sampled {
+        let [x, y] = self.axes.clone();
+        let mut measures = vec![("loss", known(&self.loss, 1.0))];
+        measures.extend(self.accuracy.iter().map(|rows| ("accuracy", known(rows, 1.0))));
+        if let Some(test) = &self.test {
+            measures.push(("test_loss", known(&test.loss, 1.0)));
+            measures.extend(test.accuracy.iter().map(|rows| ("test_accuracy", known(rows, 1.0))));
+        }
+        if let Some(found) = &self.curvature {
+            measures.push(("smallest_eigenvalue", known(&found.smallest, 1.0)));
+            measures.push(("largest_eigenvalue", known(&found.largest, 1.0)));
+        }
+        Sampled { axes: vec![("x", x), ("y", y)], measures }
+    }
+
+    /// The coordinates along both axes, and the losses with the first axis fastest; NaN where one is not known.
+    pub(crate) fn losses(&self) -> (Vec<Vec<f64>>, Vec<f64>) {
+        (self.axes.to_vec(), known(&self.loss, 1.0))
+    }
+
+    fn grid(&self, show: Show) -> Result<Grid, Failure> {
+        let [x, y] = self.axes.clone();
+        let test = self.test.as_ref();
+        let ratios = self.curvature.as_ref().filter(|_| show == Show::Convexity).map(Curvature::ratios);
+        let rows = match show {
+            Show::Loss => Some(&self.loss),
+            Show::Accuracy => self.accuracy.as_ref(),
+            Show::TestLoss => test.map(|test| &test.loss),
+            Show::TestAccuracy => test.and_then(|test| test.accuracy.as_ref()),
+            Show::Convexity => ratios.as_ref(),
+        };
+        let rows = rows.ok_or_else(|| {
+            Failure::Usage(format!(
+                "the surface has no {}: show the loss",
+                show.label().trim_end_matches(" (%)")
+            ))
+        })?;
+        let factor = if show.is_share() { 100.0 } else { 1.0 };
+        Ok(Grid::new(x, y, known(rows, factor))?)
+    }
+}
+
+/// Values row by row in some unit, NaN where unknown.
+fn known(rows: &Table, factor: f64) -> Vec<f64> {
+    rows.iter().flatten().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect()
+}
+
+/// How some surfaces are drawn so that they can be compared.
+struct Look {
+    show: Show,
+    levels: Levels,
+    perspective: bool,
+    /// From where to where maps reach; each as far as its own points, if absent.
+    ranges: Option<[[f64; 2]; 2]>,
+}
+
+impl Look {
+    fn new(grids: &[Grid], show: Show, perspective: bool) -> Result<Self, Failure> {
+        let levels = Levels::chosen(&grids.iter().collect::<Vec<_>>(), BANDS, None, show.scale())?;
+        Ok(Self { show, levels, perspective, ranges: None })
+    }
+
+    fn panel(&self, saved: &Saved<Surface>, grid: Grid) -> Panel {
+        let (name, levels) = (saved.name(), Some(self.levels.clone()));
+        let plane = &saved.result.plane;
+        if self.perspective {
+            let [x, y] = plane.labels.clone();
+            let labels = [x, y, self.show.label().to_string()];
+            return Panel::Surface(Lit { levels, ..Lit::new(name, labels, grid) });
+        }
+        let [x, y] = [0, 1].map(|nth| Axis {
+            range: self.ranges.map(|ranges| ranges[nth]),
+            ..Axis::linear(plane.labels[nth].as_str())
+        });
+        let field = Field {
+            scale: self.show.scale(),
+            levels,
+            equal_aspect: plane.orthonormal,
+            model: plane.quadratic().filter(|_| self.show == Show::Loss),
+            ..Field::new(name, x, y, self.show.label(), grid)
+        };
+        Panel::Field(saved.result.overlays(self.show).into_iter().fold(field, Field::with))
     }
 }
 
@@ -93,42 +276,67 @@ pub(crate) fn figure(
     perspective: bool,
 ) -> Result<Figure, Failure> {
     let grids = surfaces.iter().map(|s| s.result.grid(show)).collect::<Result<Vec<_>, _>>()?;
-    let scale = (show == Show::Accuracy).then_some(Scale::Linear);
-    let levels = Levels::chosen(&grids.iter().collect::<Vec<_>>(), BANDS, None, scale)?;
-    let panels = surfaces.iter().zip(grids).map(|(saved, grid)| {
-        let name = saved.name();
-        let plane = &saved.result.plane;
-        if perspective {
-            let labels = [plane.axis(0), plane.axis(1), value_label(show).to_string()];
-            return Panel::Surface(Lit { levels: Some(levels.clone()), ..Lit::new(name, labels, grid) });
-        }
-        let [x, y] = [0, 1].map(|nth| Axis::linear(plane.axis(nth)));
-        let field = Field::new(name, x, y, value_label(show), grid);
-        let field = Field {
-            scale,
-            levels: Some(levels.clone()),
-            // Both axes are distances along unit vectors.
-            equal_aspect: plane.model.is_some(),
-            model: plane.quadratic().filter(|_| show == Show::Loss),
-            ..field
-        };
-        Panel::Field(field.with(Overlay::Point {
-            kind: PointKind::Centre,
-            at: [0.0, 0.0],
-            label: String::new(),
-        }))
-    });
+    let look = Look::new(&grids, show, perspective)?;
+    let panels = surfaces.iter().zip(grids).map(|(saved, grid)| look.panel(saved, grid));
     let mut lines = provenance(surfaces);
     let random: Vec<&Plane> =
-        surfaces.iter().map(|s| &s.result.plane).filter(|p| p.model.is_none()).collect();
+        surfaces.iter().map(|s| &s.result.plane).filter(|p| p.kind == "random").collect();
     if !random.is_empty() {
         let cosines: Vec<String> = random.iter().map(|plane| format!("{:.3}", plane.cosine)).collect();
         lines.push(format!("Cosine between the directions: {}.", cosines.join(", ")));
     }
-    if random.len() < surfaces.len() && show == Show::Loss && !perspective {
-        lines.push("Dashed: the quadratic model at the same levels.".to_string());
+    let results = || surfaces.iter().map(|saved| &saved.result);
+    lines.extend(results().filter_map(|surface| surface.trace.as_ref()?.remark()));
+    lines.extend(results().filter_map(|surface| surface.refinement.as_ref()).filter(|r| r.stride > 1).map(
+        |r| {
+            let error = r
+                .error
+                .as_ref()
+                .map_or(String::new(), |e| format!(", error of log10(loss) about {:.0e}", e.largest));
+            format!("{} points measured, the others interpolated{error}.", r.measured)
+        },
+    ));
+    if surfaces.iter().any(|s| s.result.plane.model.is_some()) && show == Show::Loss && !perspective {
+        lines.push(DASHED.to_string());
     }
     Ok(Figure::new(title, panels.collect()).captioned(lines.join(" ")))
+}
+
+/// A figure of each surface, all with the same levels and axes.
+pub(crate) fn frames(
+    title: &str,
+    surfaces: &[Saved<Surface>],
+    show: Show,
+    perspective: bool,
+) -> Result<Vec<Figure>, Failure> {
+    let grids = surfaces.iter().map(|s| s.result.grid(show)).collect::<Result<Vec<_>, _>>()?;
+    let reaches = |nth: usize| {
+        let nodes = grids.iter().map(move |grid| [grid.x(), grid.y()][nth]);
+        nodes.map(|nodes| [nodes[0], nodes[nodes.len() - 1]])
+    };
+    let all = [0, 1].map(|nth| {
+        let ends = [f64::INFINITY, f64::NEG_INFINITY];
+        reaches(nth).fold(ends, |[low, high], [l, h]| [low.min(l), high.max(h)])
+    });
+    let falls_short = |nth: usize| {
+        let [low, high] = all[nth];
+        reaches(nth).any(|[l, h]| (l - low).max(high - h) > 1e-9 * (high - low))
+    };
+    if perspective && (falls_short(0) || falls_short(1)) {
+        return Err(Failure::Usage(
+            "the surfaces reach over different ranges, and lit ones would each fill the whole box: draw maps, or measure \
+             them with the same --range"
+                .into(),
+        ));
+    }
+    let look = Look { ranges: Some(all), ..Look::new(&grids, show, perspective)? };
+    let mut caption = subjects(surfaces);
+    if surfaces.iter().any(|s| s.result.plane.model.is_some()) && show == Show::Loss && !perspective {
+        caption.push(DASHED.to_string());
+    }
+    let frame =
+        |(saved, grid)| Figure::new(title, vec![look.panel(saved, grid)]).captioned(caption.join(" "));
+    Ok(surfaces.iter().zip(grids).map(frame).collect())
 }
 
 /// Surfaces in characters, one below the other.
@@ -136,10 +344,9 @@ pub(crate) fn in_characters(surfaces: &[Saved<Surface>], show: Show) -> Result<S
     let mut out = vec![];
     for saved in surfaces {
         let grid = saved.result.grid(show)?;
-        let log = show == Show::Loss
-            && grid.finite_range().is_some_and(|(low, high)| low > 0.0 && high > 20.0 * low);
+        let log = show.scale().is_none() && numbers::wide(grid.values().iter().copied());
         let picture = terminal::surface(&grid, log, &output::characters(24));
-        out.push(format!("{}: {}\n{}", saved.name(), value_label(show), picture.trim_end()));
+        out.push(format!("{}: {}\n{}", saved.name(), show.label(), picture.trim_end()));
     }
     Ok(out.join("\n\n"))
 }

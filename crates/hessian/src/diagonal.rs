@@ -5,13 +5,12 @@ mod xdiag;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::lanczos::{Observer, Outcome, vectors};
+use crate::lanczos::{Observer, Outcome, ROUNDING_UNITS, vectors};
 use crate::operator::SymmetricOperator;
 use crate::sampling::independent::SignProducts;
 use crate::sampling::probes::Entries;
 use crate::sampling::run::{Conclusion, Method};
 use crate::sampling::sketch::Sketch;
-use crate::sampling::statistics::ROUNDING_UNITS;
 use crate::sampling::work::{Work, misplaced};
 use crate::sampling::{EstimateState, EstimateStatus, Estimating, Sampling};
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::lanczos::Wanted;
+use crate::spectrum::Probe;
 
 /// An eigenvalue and its certificate.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -60,6 +61,10 @@ pub struct Eigen {
     /// Unit eigenvectors in the order of [`pairs`](Self::pairs).
     #[serde(skip)]
     pub vectors: Vec<Vec<f64>>,
+    /// What the random vector that the search began with saw of the whole spectrum before the first restart, at no cost: a
+    /// coarse [`Spectrum`](crate::Spectrum). `None` for a search that began elsewhere.
+    #[serde(skip)]
+    pub probe: Option<Probe>,
     /// How it ended.
     pub status: Status,
     /// Products used, those for the residuals included.
@@ -92,6 +97,7 @@ impl Eigen {
             smallest,
             magnitude,
             vectors,
+            probe: None,
             status: Status::BudgetSpent,
             products: 0,
             checked_for_missed_copies: false,

@@ -17,6 +17,12 @@ pub struct Batch {
     pub examples: usize,
 }
 
+impl Batch {
+    fn shapes(&self) -> Vec<Vec<usize>> {
+        self.tensors.iter().map(|t| t.dims().to_vec()).collect()
+    }
+}
+
 /// An objective whose derivatives come from the engine: exact, and without candle's own backward pass.
 #[derive(Debug)]
 pub struct GraphObjective {
@@ -24,6 +30,7 @@ pub struct GraphObjective {
     constants: BTreeMap<String, Tensor>,
     batches: Vec<Batch>,
     graphs: Vec<Arc<Graph>>,
+    shapes: Vec<(Vec<Vec<usize>>, Arc<Graph>)>,
     examples: usize,
     weight_decay: f64,
 }
@@ -47,7 +54,7 @@ impl GraphObjective {
         let mut graphs = vec![];
         let mut converted = vec![];
         for batch in batches {
-            let shapes: Vec<Vec<usize>> = batch.tensors.iter().map(|t| t.dims().to_vec()).collect();
+            let shapes = batch.shapes();
             let found = known.iter().find(|(s, _)| *s == shapes).map(|(_, graph)| graph.clone());
             let graph = if let Some(graph) = found {
                 graph
@@ -59,7 +66,8 @@ impl GraphObjective {
             graphs.push(graph);
             converted.push(Self::convert(&batch, parameters.dtype())?);
         }
-        Ok(Self { parameters, constants, batches: converted, graphs, examples, weight_decay: 0.0 })
+        let batches = converted;
+        Ok(Self { parameters, constants, batches, graphs, shapes: known, examples, weight_decay: 0.0 })
     }
 
     /// Adds w/2 |theta|^2 to the objective.
@@ -82,6 +90,36 @@ impl GraphObjective {
             &self.constants,
             &self.batches[batch].tensors,
         )?)
+    }
+
+    /// Loss and outputs on a batch where some constants (running statistics) have other values.
+    pub fn evaluate_with(&self, at: &Parameters, constants: &Parameters, batch: usize) -> Result<Evaluation> {
+        let mut all = self.constants.clone();
+        all.extend(constants.iter().map(|(name, tensor)| (name.to_string(), tensor.clone())));
+        self.evaluate_among(at, &all, batch)
+    }
+
+    /// Loss and gradient on other examples, as many as one of the objective's own batches has.
+    pub fn gradient_on(&self, at: &Parameters, batch: &Batch) -> Result<(f64, Vec<Tensor>)> {
+        let shapes = batch.shapes();
+        let known = self.shapes.iter().find(|(s, _)| *s == shapes);
+        let (_, graph) = known.ok_or_else(|| {
+            Error::Input(format!(
+                "there is no graph for a batch of shapes {shapes:?}: give it as a batch first"
+            ))
+        })?;
+        let batch = Self::convert(batch, self.parameters.dtype())?;
+        Ok(graph.gradient(at.tensors(), &self.constants, &batch.tensors)?)
+    }
+
+    fn evaluate_among(
+        &self,
+        at: &Parameters,
+        constants: &BTreeMap<String, Tensor>,
+        batch: usize,
+    ) -> Result<Evaluation> {
+        let found = self.graphs[batch].evaluate(at.tensors(), constants, &self.batches[batch].tensors)?;
+        Ok(Evaluation { loss: found.loss, outputs: Some(found.outputs) })
     }
 
     /// The tensors of a batch.
@@ -133,9 +171,7 @@ impl Objective for GraphObjective {
     }
 
     fn evaluate(&self, at: &Parameters, batch: usize) -> Result<Evaluation> {
-        let evaluated =
-            self.graphs[batch].evaluate(at.tensors(), &self.constants, &self.batches[batch].tensors)?;
-        Ok(Evaluation { loss: evaluated.loss, outputs: Some(evaluated.outputs) })
+        self.evaluate_among(at, &self.constants, batch)
     }
 
     fn linearize(&self, at: &Parameters, batch: usize) -> Result<Box<dyn Linearization>> {

@@ -6,7 +6,7 @@
 //! copies of multiple eigenvalues that one Krylov space cannot see. At the end each residual is computed anew.
 
 mod certify;
-mod krylov;
+pub(crate) mod krylov;
 mod progress;
 mod state;
 pub(crate) mod vectors;
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::eigen::Eigen;
 use crate::operator::SymmetricOperator;
+use crate::spectrum::Probe;
 use crate::{Error, Result};
 
 pub use progress::{Control, Observer, Progress, Silent};
@@ -96,6 +97,9 @@ impl<T, S> Outcome<T, S> {
     }
 }
 
+/// Units of roundoff, relative to the largest |Ritz value|, by which a Rayleigh quotient may be off because the products
+/// were rounded. An allowance, not a worst case: what a network's layers really lose is of this size.
+pub(crate) const ROUNDING_UNITS: f64 = 16.0;
 /// Share of the tolerance that estimates must reach, so that the residuals computed at the end do too.
 const SAFETY: f64 = 0.9;
 /// Numbers that the basis holds by default, where that is not too few vectors: half a gigabyte.
@@ -188,6 +192,9 @@ impl Lanczos {
         let chosen = self.wanted.select(&ritz.values);
         let target = self.target(state);
         let whole = state.krylov.len() == n;
+        if state.first_cycle {
+            state.probe = Some(Probe::of(&ritz, step.exhausted || whole));
+        }
         let converged = chosen.iter().filter(|&&i| ritz.residuals[i] <= target).count();
         let progress = Progress {
             products: state.products,
@@ -223,6 +230,7 @@ impl Lanczos {
             if state.krylov.len() >= self.basis_size(n) {
                 let kept = self.wanted.select_more(&ritz.values, self.kept_at_restart(n));
                 state.krylov.keep(&ritz, &kept);
+                state.first_cycle = false;
             }
             state.push(step)?;
         }

@@ -2,8 +2,9 @@
 //!
 //! An [`Objective`] is a finite-sum loss over a fixed data set ([`GraphObjective`] from the engine's graphs,
 //! [`CandleObjective`] from any candle closure). [`Curvature`] linearizes it at a point and offers its matrices as
-//! [`SymmetricOperator`]s; [`Lanczos`] finds their extreme eigenvalues with residuals and bounds. [`Trace`], [`Diagonal`],
-//! [`Frobenius`] and [`SpectralSum`] estimate sums from random products, with error estimates that hold.
+//! [`SymmetricOperator`]s; [`Lanczos`] finds their extreme eigenvalues with residuals and bounds, and [`SpectralDensity`]
+//! the distribution of all eigenvalues, within bounds too. [`Trace`], [`Diagonal`], [`Frobenius`] and [`SpectralSum`]
+//! estimate sums from random products, with error estimates that hold.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -22,6 +23,8 @@ mod operator;
 mod parameters;
 mod sampling;
 mod spectral_sum;
+mod spectrum;
+mod state_file;
 mod trace;
 
 pub use adapters::{Affine, Counted, Deflated, Restricted, Sum};
@@ -41,4 +44,8 @@ pub use operator::{Dense, SymmetricOperator};
 pub use parameters::{Parameters, matching};
 pub use sampling::{EstimateState, EstimateStatus, Estimating, Sampling, Target};
 pub use spectral_sum::{SpectralSum, SpectralSumEstimate, Summand};
+pub use spectrum::{
+    Cumulative, DensityCurve, LogDensityCurve, Moment, Outliers, Plan, Probe, SpectralDensity, Spectrum,
+    SpectrumObserver, SpectrumOutcome, SpectrumProgress, SpectrumState, Tail,
+};
 pub use trace::{Trace, TraceEstimate, TraceMethod};

@@ -182,7 +182,7 @@ fn states_of_something_else_and_damaged_ones_are_refused() {
         panic!("done at once")
     };
     let refused = other.resume(&Rotated::new(&positive()[1..]), state, &mut Silent).unwrap_err().to_string();
-    assert!(refused.contains("150 rows, this one has 149"), "{refused}");
+    assert!(refused.contains("150 parameters, this one has 149"), "{refused}");
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub enum Normalisation {
     Filter,
     /// Every tensor gets the norm of the network's tensor.
     Layer,
+    /// Every entry is multiplied by the network's entry.
+    Weight,
     /// Gaussian as drawn.
     None,
 }
@@ -57,6 +59,7 @@ impl RandomDirection {
             match (dims.len(), self.vectors, self.normalisation) {
                 (0 | 1, Vectors::Zero, _) => part.fill(0.0),
                 (_, _, Normalisation::None) => {}
+                (_, _, Normalisation::Weight) => part.iter_mut().zip(weights).for_each(|(d, w)| *d *= w),
                 (0 | 1, Vectors::Move, _) | (_, _, Normalisation::Layer) => resize(part, weights),
                 (_, _, Normalisation::Filter) => {
                     let filter = (part.len() / dims[0].max(1)).max(1);
@@ -84,24 +87,29 @@ fn resize(d: &mut [f64], w: &[f64]) {
 
 /// The direction in which a step of 1 leads from one point to another of the same network.
 pub fn between(from: &Parameters, to: &Parameters) -> Result<Vec<f64>> {
+    check_one_network(from, to)?;
+    Ok(to.to_vec()?.iter().zip(&from.to_vec()?).map(|(b, a)| b - a).collect())
+}
+
+/// Whether two points have the same names and shapes.
+pub(crate) fn check_one_network(a: &Parameters, b: &Parameters) -> Result<()> {
     let shapes = |p: &Parameters| -> Vec<(String, Vec<usize>)> {
         p.iter().map(|(name, t)| (name.to_string(), t.dims().to_vec())).collect()
     };
-    if let Some((a, b)) = shapes(from).into_iter().zip(shapes(to)).find(|(a, b)| a != b) {
+    if let Some((a, b)) = shapes(a).into_iter().zip(shapes(b)).find(|(a, b)| a != b) {
         return Err(Error::Input(format!(
             "the two points are not of one network: one has `{}` of shape {:?} where the other has `{}` of shape {:?}",
             a.0, a.1, b.0, b.1
         )));
     }
-    let (from, to) = (from.to_vec()?, to.to_vec()?);
-    if from.len() != to.len() {
+    if a.names().len() != b.names().len() {
         return Err(Error::Input(format!(
             "the two points are not of one network: they have {} and {} parameters",
-            from.len(),
-            to.len()
+            a.len(),
+            b.len()
         )));
     }
-    Ok(to.iter().zip(&from).map(|(b, a)| b - a).collect())
+    Ok(())
 }
 
 /// The cosine of the angle between two directions.
@@ -120,10 +128,10 @@ pub fn orthogonalised(b: &[f64], a: &[f64]) -> Vec<f64> {
     out
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn norm(a: &[f64]) -> f64 {
+pub(crate) fn norm(a: &[f64]) -> f64 {
     dot(a, a).sqrt()
 }

@@ -2,6 +2,8 @@
 
 use relief_hessian::{Error, Parameters, Result};
 
+use crate::Points;
+
 /// The points `origin` + sum of `axes[k][i]` * `directions[k]`, for every combination of nodes.
 #[derive(Debug, Clone)]
 pub struct Slice {
@@ -36,12 +38,6 @@ impl Slice {
         &self.axes
     }
 
-    /// Number of points.
-    #[expect(clippy::len_without_is_empty, reason = "there is always at least one point")]
-    pub fn len(&self) -> usize {
-        self.axes.iter().map(Vec::len).product()
-    }
-
     /// The coordinates of a point; those of the first axis change fastest.
     pub fn coordinates(&self, mut index: usize) -> Vec<f64> {
         self.axes
@@ -53,9 +49,15 @@ impl Slice {
             })
             .collect()
     }
+}
 
-    /// A point. Each is computed from the origin, so that its digits do not depend on the points before it.
-    pub fn point(&self, index: usize) -> Result<Parameters> {
+/// Each point is computed from the origin.
+impl Points for Slice {
+    fn count(&self) -> usize {
+        self.axes.iter().map(Vec::len).product()
+    }
+
+    fn point(&self, index: usize) -> Result<Parameters> {
         let mut x = self.start.clone();
         for (step, direction) in self.coordinates(index).into_iter().zip(&self.directions) {
             if step != 0.0 {

@@ -4,8 +4,15 @@ use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 use relief_hessian::{Control, Parameters};
 use relief_landscape::{
-    Barrier, Normalisation, RandomDirection, Scan, Slice, Vectors, between, cosine, orthogonalised, scan,
+    Ascent, Barrier, Measures, Normalisation, Points, RandomDirection, Scan, Slice, Vectors, between, cosine,
+    orthogonalised, scan,
 };
+
+fn whole(slice: &Slice, measures: &Measures<'_>) -> Scan {
+    let mut found = Scan::new(slice);
+    scan(slice, &mut found, slice.count(), measures, &mut |_| Control::Continue).unwrap();
+    found
+}
 
 fn network(scale: f64) -> Parameters {
     let tensor = |shape: &[usize], start: f64| {
@@ -57,6 +64,12 @@ fn layers_and_vectors_follow_what_is_asked() {
         let ratio = norm(part(&at, &direction, name)) / norm(part(&at, &weights, name));
         assert!((ratio - 1.0).abs() < 1e-12, "{name}");
     }
+    let weight = RandomDirection { normalisation: Normalisation::Weight, ..RandomDirection::default() };
+    let raw = RandomDirection { normalisation: Normalisation::None, ..weight };
+    let (scaled, raw) = (weight.draw(&at).unwrap(), raw.draw(&at).unwrap());
+    let product =
+        |name: &str| part(&at, &raw, name).iter().zip(part(&at, &weights, name)).map(|(d, w)| d * w);
+    assert!(product("linear.weight").eq(part(&at, &scaled, "linear.weight").iter().copied()));
     let whole =
         Parameters::new([("bias".to_string(), Tensor::ones(5, DType::F64, &Device::Cpu).unwrap())]).unwrap();
     let problem = RandomDirection::default().draw(&whole).unwrap_err().to_string();
@@ -103,9 +116,9 @@ fn a_quadratic_is_exact_at_every_labelled_coordinate() {
     let slice = Slice::new(&at, vec![u.clone(), v.clone()], axes.clone()).unwrap();
     let quadratic =
         |x: &[f64]| 0.5 * (3.0 * x[0] * x[0] + x[1] * x[1] + 7.0 * x[2] * x[2]) + x[0] * x[1] - 2.0 * x[2];
-    let measure = |p: &Parameters| Ok(vec![quadratic(&p.to_vec()?)]);
-    let found = scan(&slice, Scan::default(), &measure, &mut |_| Control::Continue).unwrap();
-    assert_eq!(found.values.len(), 12);
+    let measure = |_: usize, p: &Parameters| Ok(vec![quadratic(&p.to_vec()?)]);
+    let found = whole(&slice, &measure);
+    assert!(found.is_complete() && found.values().len() == 12);
     for (j, b) in axes[1].iter().enumerate() {
         for (i, a) in axes[0].iter().enumerate() {
             let x: Vec<f64> = (0..3).map(|k| [0.3, -1.2, 2.0][k] + a * u[k] + b * v[k]).collect();
@@ -122,11 +135,61 @@ fn an_interrupted_scan_goes_on_to_the_same_digits() {
     let direction = RandomDirection::default().draw(&at).unwrap();
     let axis: Vec<f64> = (0..41).map(|i| f64::from(i) / 20.0 - 1.0).collect();
     let slice = Slice::new(&at, vec![direction], vec![axis]).unwrap();
-    let measure = |p: &Parameters| Ok(vec![p.to_vec()?.iter().map(|x| x.tanh()).sum::<f64>()]);
-    let whole = scan(&slice, Scan::default(), &measure, &mut |_| Control::Continue).unwrap();
-    let part = scan(&slice, Scan::default(), &measure, &mut |_| Control::Interrupt).unwrap();
-    assert!(!part.covers(&slice) && !part.values.is_empty());
-    assert_eq!(scan(&slice, part, &measure, &mut |_| Control::Continue).unwrap(), whole);
+    let measure = |_: usize, p: &Parameters| Ok(vec![p.to_vec()?.iter().map(|x| x.tanh()).sum::<f64>()]);
+    let mut part = Scan::new(&slice);
+    let stopped = scan(&slice, &mut part, 41, &measure, &mut |_| Control::Interrupt).unwrap();
+    assert!(stopped == Control::Interrupt && !part.is_complete() && !part.values().is_empty());
+    assert!(part.measure(0)[40].is_nan(), "what is not measured is not known");
+    let mut resumed = Scan::new(&slice).with_values(part.values().to_vec());
+    scan(&slice, &mut resumed, 41, &measure, &mut |_| Control::Continue).unwrap();
+    assert_eq!(resumed, whole(&slice, &measure));
+}
+
+/// In any order, with stops, after an error: every point is the same number at its own place.
+#[test]
+fn order_stops_and_errors_change_no_digit() {
+    let at = network(1.0);
+    let direction = RandomDirection::default().draw(&at).unwrap();
+    let slice = Slice::new(&at, vec![direction], vec![(0..17).map(f64::from).collect()]).unwrap();
+    let measure = |point: usize, p: &Parameters| {
+        Ok(vec![p.to_vec()?.iter().map(|x| x.tanh()).sum::<f64>(), point as f64])
+    };
+    let truth = whole(&slice, &measure);
+    let order: Vec<usize> = (0..17).map(|i| i * 5 % 17).collect();
+    let mut found = Scan::in_order(&slice, order.clone());
+    scan(&slice, &mut found, 6, &measure, &mut |_| Control::Continue).unwrap();
+    assert_eq!(found.values().len(), 6);
+    let known: Vec<usize> = (0..17).filter(|i| !found.measure(1)[*i].is_nan()).collect();
+    let mut expected = order[..6].to_vec();
+    expected.sort_unstable();
+    assert_eq!(known, expected);
+    let failing = |point: usize, p: &Parameters| {
+        if point == 7 { Err(relief_hessian::Error::Other("out of luck".into())) } else { measure(point, p) }
+    };
+    let problem = scan(&slice, &mut found, 17, &failing, &mut |_| Control::Continue);
+    assert!(problem.unwrap_err().to_string().contains("out of luck"));
+    scan(&slice, &mut found, 17, &measure, &mut |_| Control::Continue).unwrap();
+    for which in 0..2 {
+        assert_eq!(found.measure(which), truth.measure(which));
+    }
+}
+
+#[test]
+fn directions_from_the_gradient_follow_their_papers() {
+    let (g, w) = ([3.0, -4.0, 0.0], [2.0, 0.5, 7.0]);
+    let close = |ascent: Ascent, expected: [f64; 3]| {
+        let found = ascent.direction(&g, &w).unwrap();
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-8), "{found:?}");
+    };
+    close(Ascent::Gradient, [0.6, -0.8, 0.0]);
+    close(Ascent::Sign, [1.0, -1.0, 0.0]);
+    // w g = (6, -2, 0), whose norm is sqrt(40); w^2 g = (12, -1, 0).
+    close(Ascent::Adaptive, [12.0 / 40f64.sqrt(), -1.0 / 40f64.sqrt(), 0.0]);
+    close(Ascent::Adam, [-1.0, 1.0, 0.0]);
+    for none in [[0.0; 3], [f64::NAN, 1.0, 1.0]] {
+        assert!(Ascent::Gradient.direction(&none, &w).is_err());
+    }
+    assert!(Ascent::Adaptive.direction(&g, &[0.0, 0.0, 1.0]).is_err());
 }
 
 #[test]

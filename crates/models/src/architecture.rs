@@ -43,7 +43,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
-use relief_autodiff::{GraphBuilder, Value};
+use relief_autodiff::{GraphBuilder, PermutationGroup, Value};
 
 use builtin::{BUILTINS, Builtin};
 use model_file::ModelFile;
@@ -194,13 +194,28 @@ impl Architecture {
         self.probe(example_shape)?.initials().into_iter().map(tensor).collect()
     }
 
-    /// Builds a graph for one example, for its record of tensors.
+    /// The hidden units that can be permuted without changing the function, with all tensors they lie in: weights,
+    /// biases, norms and running statistics (see [`relief_autodiff::permuted`]).
+    ///
+    /// Channels on a residual stream are one group; a channel that is flattened moves as a block; heads of attention, and
+    /// the entries within all heads at once, are groups where queries, keys and values lie in one tensor.
+    pub fn permutation_groups(&self, example_shape: &[usize]) -> Result<Vec<PermutationGroup>> {
+        let (net, outputs) = self.built(example_shape)?;
+        Ok(net.graph().permutation_groups(&outputs))
+    }
+
+    /// A graph for one example, for its record of tensors.
     fn probe(&self, example_shape: &[usize]) -> Result<Net> {
+        Ok(self.built(example_shape)?.0)
+    }
+
+    /// A graph for one example, and its outputs.
+    fn built(&self, example_shape: &[usize]) -> Result<(Net, Value)> {
         let graph = GraphBuilder::new();
         let dims: Vec<usize> = [1].into_iter().chain(example_shape.iter().copied()).collect();
         let net = Net::new(&graph, BatchNormMode::Eval);
-        self.build(&net, &graph.input(&dims))?;
-        Ok(net)
+        let outputs = self.build(&net, &graph.input(&dims))?;
+        Ok((net, outputs))
     }
 }
 

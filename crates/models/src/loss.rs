@@ -1,5 +1,7 @@
 //! The losses, and what each expects of targets.
 
+mod examples;
+
 use std::fmt;
 use std::str::FromStr;
 

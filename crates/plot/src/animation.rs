@@ -4,6 +4,7 @@ use std::path::Path;
 
 use gif::{Encoder, Frame, Repeat};
 
+use crate::palette::indexed;
 use crate::picture::{Pixels, pixels};
 use crate::report::write;
 use crate::{Figure, PlotError, Result};
@@ -34,9 +35,9 @@ impl Animation {
         let mut out = vec![];
         let mut encoder = Encoder::new(&mut out, width, height, &[]).map_err(failed)?;
         encoder.set_repeat(Repeat::Infinite).map_err(failed)?;
-        for Pixels { mut rgba, .. } in frames {
-            // 10 is the encoder's usual balance between speed and colours.
-            let mut frame = Frame::from_rgba_speed(width, height, &mut rgba, 10);
+        for Pixels { rgba, .. } in frames {
+            let (palette, indices) = indexed(&rgba);
+            let mut frame = Frame::from_palette_pixels(width, height, indices, palette, None);
             frame.delay = (100.0 / self.rate()).round() as u16;
             encoder.write_frame(&frame).map_err(failed)?;
         }

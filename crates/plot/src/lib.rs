@@ -38,6 +38,7 @@ mod levels;
 mod lines;
 mod matrix;
 mod overlay;
+mod palette;
 mod picture;
 mod placer;
 mod raster;

@@ -67,19 +67,20 @@ pub fn barrier(title: &str, curves: Vec<Series>, scale: Scale) -> Lines {
     let y = Axis { label: "loss".into(), scale, range: None };
     let mut panel = Lines::new(title, Axis::linear("t, from one end to the other"), y);
     for (i, curve) in curves.into_iter().enumerate() {
-        let ends = curve.y.first().copied().zip(curve.y.last().copied());
-        let points =
-            curve.x.iter().copied().zip(curve.y.iter().copied()).filter(|(_, loss)| loss.is_finite());
-        let top = points.max_by(|a, b| a.1.total_cmp(&b.1));
-        if let (Some((first, last)), Some((t, loss))) = (ends, top) {
-            let height = loss - (first + t * (last - first));
-            if height > 0.0 {
-                panel.notes.push(Note { at: [t, loss], text: format!("barrier {}", three_digits(height)) });
-            }
-        }
+        panel.notes.extend(barrier_note(&curve));
         panel = panel.with(if i == 0 { curve } else { curve.marked(Mark::Dashed) });
     }
     panel
+}
+
+/// How high a curve from t = 0 to t = 1 rises above the straight line between its ends, at its highest point; none where it
+/// does not.
+pub fn barrier_note(curve: &Series) -> Option<Note> {
+    let (first, last) = (*curve.y.first()?, *curve.y.last()?);
+    let points = curve.x.iter().copied().zip(curve.y.iter().copied()).filter(|(_, loss)| loss.is_finite());
+    let (t, loss) = points.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let height = loss - (first + t * (last - first));
+    (height > 0.0).then(|| Note { at: [t, loss], text: format!("barrier {}", three_digits(height)) })
 }
 
 /// The density at a value, by the nearest grid point.

@@ -76,3 +76,28 @@ fn animations_hold_every_frame() {
     let reader = png::Decoder::new(std::io::Cursor::new(apng)).read_info().unwrap();
     assert_eq!(reader.info().animation_control.unwrap().num_frames as usize, animation.frames.len());
 }
+
+/// Every frame of a GIF has a palette of its own, but bands must not change their colours from one to the next.
+#[test]
+fn colours_that_cover_much_are_exact_in_every_frame() {
+    let animation = figures::growing();
+    let gif = animation.gif().unwrap();
+    let mut options = gif::DecodeOptions::new();
+    options.set_color_output(gif::ColorOutput::RGBA);
+    let mut decoder = options.read_info(gif.as_slice()).unwrap();
+    let apng = animation.apng().unwrap();
+    let mut truth = png::Decoder::new(std::io::Cursor::new(apng)).read_info().unwrap();
+    while let Some(frame) = decoder.read_next_frame().unwrap() {
+        let mut exact = vec![0; truth.output_buffer_size().unwrap()];
+        truth.next_frame(&mut exact).unwrap();
+        let mut covered = std::collections::HashMap::new();
+        for (shown, wanted) in frame.buffer.chunks(4).zip(exact.chunks(4)) {
+            let (count, right) = covered.entry(&wanted[..3]).or_insert((0, 0));
+            *count += 1;
+            *right += usize::from(shown[..3] == wanted[..3]);
+        }
+        let large: Vec<_> = covered.values().filter(|(count, _)| count * 1000 >= exact.len() / 4).collect();
+        assert!(large.len() >= 14, "{} colours cover much", large.len());
+        assert!(large.iter().all(|(count, right)| count == right), "{large:?}");
+    }
+}

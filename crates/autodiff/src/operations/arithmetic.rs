@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::broadcast::{Broadcast, common_shape};
 use crate::pointwise::sum_of_products;
-use crate::rule::{Bilinear, Linear};
+use crate::rule::{Axes, Bilinear, Linear};
 use crate::{Result, Value};
 
 /// a + sign * b, broadcast to one shape.
@@ -38,6 +38,10 @@ impl Linear for Add {
     fn adjoint(&self, argument: usize, g: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {
         if argument == 0 { self.a.reduce(g) } else { scale(&self.b.reduce(g)?, self.sign) }
     }
+
+    fn axes(&self, arguments: &[&[usize]], result: &[usize]) -> Option<Axes> {
+        Some(Axes::aligned(arguments, result))
+    }
 }
 
 /// A fixed factor.
@@ -54,6 +58,9 @@ impl Linear for Scale {
     }
     fn adjoint(&self, _: usize, g: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {
         scale(g, self.0)
+    }
+    fn axes(&self, arguments: &[&[usize]], result: &[usize]) -> Option<Axes> {
+        Some(Axes::aligned(arguments, result))
     }
 }
 
@@ -111,6 +118,10 @@ impl Bilinear for Multiply {
 
     fn adjoint_right(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
         Self::adjoint(&self.b, &self.a, pairs)
+    }
+
+    fn axes(&self, arguments: [&[usize]; 2], result: &[usize]) -> Option<Axes> {
+        Some(Axes::aligned(&arguments, result))
     }
 }
 

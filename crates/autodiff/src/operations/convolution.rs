@@ -6,7 +6,7 @@ use crate::error::shape;
 use crate::host::{Host, for_real, tensor};
 use crate::kernels::convolution::{self, Geometry};
 use crate::order::Order;
-use crate::rule::Bilinear;
+use crate::rule::{Axes, Axis, Bilinear, Index};
 use crate::{Result, Value};
 
 /// Stride, zero padding and dilation along [height, width], and the number of groups.
@@ -114,6 +114,26 @@ impl Bilinear for Convolution {
     fn adjoint_right(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
         // Pairs are (g, x): the weight's adjoint wants the large side first, which is x, or g where transposed.
         self.run(Map::WeightAdjoint, pairs, !self.transposed)
+    }
+
+    fn axes(&self, [x, weight]: [&[usize]; 2], y: &[usize]) -> Option<Axes> {
+        let groups = Index::free(0, self.geometry.groups);
+        let free = |name, length| Index::free(name, length / groups.length);
+        let (inputs, outputs) = (free(1, x[1]), free(2, y[1]));
+        let product = |indices: &[Index]| Axis::Product(indices.to_vec());
+        let image = |shape: &[usize], channels: Index, rows: usize| {
+            let (batch, rows, columns) = (
+                Index::free(3, shape[0]),
+                Index::ordered(rows, shape[2]),
+                Index::ordered(rows + 1, shape[3]),
+            );
+            vec![product(&[batch]), product(&[groups, channels]), product(&[rows]), product(&[columns])]
+        };
+        // Axis 0 of a weight has the channels of all groups together, axis 1 those of one.
+        let (all, one) = if self.transposed { (inputs, outputs) } else { (outputs, inputs) };
+        let mut kernel = vec![product(&[groups, all]), product(&[one])];
+        kernel.extend((2..4).map(|i| product(&[Index::ordered(6 + i, weight[i])])));
+        Some(Axes { arguments: vec![image(x, inputs, 4), kernel], result: image(y, outputs, 6) })
     }
 }
 

@@ -3,8 +3,9 @@
 use candle_core::Tensor;
 
 use super::broadcast::Broadcast;
+use crate::axes::reshaped;
 use crate::error::shape;
-use crate::rule::Linear;
+use crate::rule::{Axes, Axis, Index, Linear};
 use crate::{Error, Result, Value};
 
 /// A linear operation with one argument.
@@ -14,7 +15,8 @@ fn only<'a>(arguments: &[Option<&'a Tensor>]) -> Result<&'a Tensor> {
 
 /// Declares a linear operation of one argument from its map and its adjoint.
 macro_rules! layout_rule {
-    ($rule:ident, $name:literal, |$self_:ident, $x:ident| $apply:expr, |$self2:ident, $g:ident| $adjoint:expr) => {
+    ($rule:ident, $name:literal, |$self_:ident, $x:ident| $apply:expr, |$self2:ident, $g:ident| $adjoint:expr,
+     |$self3:ident, $from:ident, $to:ident| $axes:expr) => {
         impl Linear for $rule {
             fn name(&self) -> &'static str {
                 $name
@@ -27,6 +29,10 @@ macro_rules! layout_rule {
                 let $self2 = self;
                 Ok($adjoint)
             }
+            fn axes(&self, $from: &[&[usize]], $to: &[usize]) -> Option<Axes> {
+                let $self3 = self;
+                $axes
+            }
         }
     };
 }
@@ -36,15 +42,30 @@ struct Reshape {
     from: Vec<usize>,
     to: Vec<usize>,
 }
-layout_rule!(Reshape, "reshape", |r, x| x.reshape(r.to.as_slice())?, |r, g| g.reshape(r.from.as_slice())?);
+layout_rule!(
+    Reshape,
+    "reshape",
+    |r, x| x.reshape(r.to.as_slice())?,
+    |r, g| g.reshape(r.from.as_slice())?,
+    |r, _from, _to| reshaped(&r.from, &r.to)
+);
 
 #[derive(Debug)]
 struct Permute {
     axes: Vec<usize>,
     inverse: Vec<usize>,
 }
-layout_rule!(Permute, "permute", |r, x| x.permute(r.axes.as_slice())?, |r, g| g
-    .permute(r.inverse.as_slice())?);
+layout_rule!(
+    Permute,
+    "permute",
+    |r, x| x.permute(r.axes.as_slice())?,
+    |r, g| g.permute(r.inverse.as_slice())?,
+    |r, from, _to| {
+        let mut axes = Axes::aligned(from, from[0]);
+        axes.result = r.axes.iter().map(|&a| axes.arguments[0][a].clone()).collect();
+        Some(axes)
+    }
+);
 
 #[derive(Debug)]
 struct Narrow {
@@ -53,11 +74,19 @@ struct Narrow {
     length: usize,
     full: usize,
 }
-layout_rule!(Narrow, "narrow", |r, x| x.narrow(r.axis, r.start, r.length)?, |r, g| g.pad_with_zeros(
-    r.axis,
-    r.start,
-    r.full - r.start - r.length
-)?);
+layout_rule!(
+    Narrow,
+    "narrow",
+    |r, x| x.narrow(r.axis, r.start, r.length)?,
+    |r, g| g.pad_with_zeros(r.axis, r.start, r.full - r.start - r.length)?,
+    |r, from, to| Some(surrounded(
+        r.axis,
+        [r.start, r.length, r.full - r.start - r.length],
+        from[0],
+        to,
+        true
+    ))
+);
 
 #[derive(Debug)]
 struct Pad {
@@ -66,8 +95,21 @@ struct Pad {
     after: usize,
     length: usize,
 }
-layout_rule!(Pad, "pad_with_zeros", |r, x| x.pad_with_zeros(r.axis, r.before, r.after)?, |r, g| g
-    .narrow(r.axis, r.before, r.length)?);
+layout_rule!(
+    Pad,
+    "pad_with_zeros",
+    |r, x| x.pad_with_zeros(r.axis, r.before, r.after)?,
+    |r, g| g.narrow(r.axis, r.before, r.length)?,
+    |r, from, to| Some(surrounded(r.axis, [r.before, r.length, r.after], from[0], to, false))
+);
+
+/// Axes of a narrowing or of its adjoint, with these lengths before, within and after.
+fn surrounded(axis: usize, lengths: [usize; 3], from: &[usize], to: &[usize], narrows: bool) -> Axes {
+    let parts = [0, 1, 2].map(|i| Index::free(from.len() + 1 + i, lengths[i]));
+    Axes::aligned_but(&[from], to, axis, |argument| {
+        if argument.is_some() == narrows { Axis::Sum(parts.into()) } else { Axis::Product(vec![parts[1]]) }
+    })
+}
 
 /// Every `step`-th entry along an axis.
 #[derive(Debug)]
@@ -76,7 +118,13 @@ struct Stride {
     step: usize,
     full: usize,
 }
-layout_rule!(Stride, "stride", |r, x| r.take(x)?, |r, g| r.spread(g)?);
+layout_rule!(Stride, "stride", |r, x| r.take(x)?, |r, g| r.spread(g)?, |r, from, to| {
+    let one = |name, length| Axis::Product(vec![Index::ordered(from[0].len() + name, length)]);
+    Some(Axes::aligned_but(from, to, r.axis, |argument| match argument {
+        Some(_) => one(1, r.full),
+        None => one(2, to[r.axis]),
+    }))
+});
 
 impl Stride {
     fn indices(&self, device: &candle_core::Device) -> Result<Tensor> {
@@ -99,7 +147,9 @@ impl Stride {
 /// Repetition along axes of length 1.
 #[derive(Debug)]
 pub(super) struct Expand(pub(super) Broadcast);
-layout_rule!(Expand, "broadcast_as", |r, x| r.0.expand(x)?, |r, g| r.0.reduce(g)?);
+layout_rule!(Expand, "broadcast_as", |r, x| r.0.expand(x)?, |r, g| r.0.reduce(g)?, |_r, from, to| Some(
+    Axes::aligned(from, to)
+));
 
 /// Joins tensors along an axis.
 #[derive(Debug)]
@@ -129,6 +179,14 @@ impl Linear for Concat {
     fn adjoint(&self, argument: usize, g: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {
         let start = self.shapes[..argument].iter().map(|s| s[self.axis]).sum();
         Ok(g.narrow(self.axis, start, self.shapes[argument][self.axis])?)
+    }
+
+    fn axes(&self, arguments: &[&[usize]], result: &[usize]) -> Option<Axes> {
+        let part = |k: usize| Index::free(result.len() + 1 + k, arguments[k][self.axis]);
+        Some(Axes::aligned_but(arguments, result, self.axis, |argument| match argument {
+            Some(k) => Axis::Product(vec![part(k)]),
+            None => Axis::Sum((0..arguments.len()).map(part).collect()),
+        }))
     }
 }
 

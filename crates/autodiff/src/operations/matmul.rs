@@ -6,7 +6,7 @@ use super::broadcast::common_shape;
 use crate::error::shape;
 use crate::host::{Host, for_real, tensor};
 use crate::kernels::matrix::{Matrix, multiply_add};
-use crate::rule::Bilinear;
+use crate::rule::{Axes, Axis, Bilinear, Index};
 use crate::{Result, Value};
 
 /// c = a b over the last two axes: a [.., m, k], b [.., k, n]; or c = a b' with b [.., n, k], which saves turning b and
@@ -45,6 +45,21 @@ impl Bilinear for MatMul {
         } else {
             self.sum(&self.b, pairs, |(g, a)| (transposed(a), plain(g)))
         }
+    }
+
+    fn axes(&self, [a, b]: [&[usize]; 2], c: &[usize]) -> Option<Axes> {
+        let mut axes = Axes::aligned(&[a, b], c);
+        let one = |name, length| Axis::Product(vec![Index::free(name, length)]);
+        let (rows, inner, columns) = (c.len() + 1, c.len() + 2, c.len() + 3);
+        let replace = |axes: &mut Vec<Axis>, shape: &[usize], names: [usize; 2]| {
+            let batch = shape.len() - 2;
+            axes.truncate(batch);
+            axes.extend([one(names[0], shape[batch]), one(names[1], shape[batch + 1])]);
+        };
+        replace(&mut axes.arguments[0], a, [rows, inner]);
+        replace(&mut axes.arguments[1], b, if self.turned { [columns, inner] } else { [inner, columns] });
+        replace(&mut axes.result, c, [rows, columns]);
+        Some(axes)
     }
 }
 

@@ -81,6 +81,15 @@ impl Value {
         normal.scaled_and_shifted(self.per_channel(weight)?.as_ref(), self.per_channel(bias)?.as_ref())
     }
 
+    /// Mean and biased variance `[c]` of each channel (axis 1) over all other axes.
+    pub fn channel_statistics(&self) -> Result<[Value; 2]> {
+        let channels = [self.dim(1)?];
+        let over: Vec<usize> = (0..self.rank()).filter(|&i| i != 1).collect();
+        let mean = self.mean_keepdim(&over)?;
+        let variance = self.sub(&mean)?.sqr()?.mean_keepdim(&over)?;
+        Ok([mean.reshape(&channels)?, variance.reshape(&channels)?])
+    }
+
     fn standardised(&self, axes: &[usize], eps: f64) -> Result<Value> {
         let centred = self.sub(&self.mean_keepdim(axes)?)?;
         let variance = centred.sqr()?.mean_keepdim(axes)?;

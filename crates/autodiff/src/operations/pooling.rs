@@ -6,7 +6,7 @@ use crate::error::shape;
 use crate::host::{Host, for_real, tensor};
 use crate::kernels::pooling::{self, Pool, Windows};
 use crate::order::Order;
-use crate::rule::Linear;
+use crate::rule::{Axes, Axis, Index, Linear};
 use crate::{Error, Result, Value};
 
 /// Windows along [height, width].
@@ -51,6 +51,15 @@ impl Planes {
         };
         let windows = windows(h, w)?;
         Ok(Self { input: [n, c, h, w], output: [n, c, windows.rows.len(), windows.columns.len()], windows })
+    }
+
+    /// Examples and channels stay, pixels are ordered.
+    fn axes(&self) -> Axes {
+        let image = |[n, c, h, w]: [usize; 4], first: usize| -> Vec<Axis> {
+            let (rows, columns) = (Index::ordered(first, h), Index::ordered(first + 1, w));
+            [Index::free(0, n), Index::free(1, c), rows, columns].map(|i| Axis::Product(vec![i])).into()
+        };
+        Axes { arguments: vec![image(self.input, 2)], result: image(self.output, 4) }
     }
 
     fn pool(&self) -> Pool<'_> {
@@ -98,6 +107,10 @@ impl Linear for Maximum {
             images.unpack(&tensor(out, &images.dims(&self.0.input))?)
         })
     }
+
+    fn axes(&self, _: &[&[usize]], _: &[usize]) -> Option<Axes> {
+        Some(self.0.axes())
+    }
 }
 
 /// The mean of every window.
@@ -132,6 +145,10 @@ impl Linear for Average {
             pooling::average_adjoint(p.pool(), &self.divisors, host.slice::<T>()?, &mut out);
             images.unpack(&tensor(out, &images.dims(&p.input))?)
         })
+    }
+
+    fn axes(&self, _: &[&[usize]], _: &[usize]) -> Option<Axes> {
+        Some(self.planes.axes())
     }
 }
 

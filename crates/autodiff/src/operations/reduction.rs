@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::broadcast::Broadcast;
 use crate::error::shape;
-use crate::rule::Linear;
+use crate::rule::{Axes, Linear};
 use crate::{Result, Value};
 
 /// Sum over axes, kept with length 1: the adjoint of a repetition.
@@ -21,6 +21,9 @@ impl Linear for Sum {
     }
     fn adjoint(&self, _: usize, g: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {
         self.0.expand(g)
+    }
+    fn axes(&self, arguments: &[&[usize]], result: &[usize]) -> Option<Axes> {
+        Some(Axes::aligned(arguments, result))
     }
 }
 

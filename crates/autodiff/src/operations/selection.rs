@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use crate::error::shape;
-use crate::rule::Linear;
+use crate::rule::{Axes, Axis, Index, Linear};
 use crate::{Error, Result, Value};
 
 /// Rows of a table: argument 0 is the table [v, ..], argument 1 the indices (integers, any shape).
@@ -33,6 +33,16 @@ impl Linear for Rows {
         rows.extend(&self.table[1..]);
         let zeros = Tensor::zeros(self.table.as_slice(), g.dtype(), g.device())?;
         Ok(zeros.index_add(&ids.flatten_all()?, &g.contiguous()?.reshape(rows)?, 0)?)
+    }
+
+    fn axes(&self, arguments: &[&[usize]], _: &[usize]) -> Option<Axes> {
+        let free = |(name, &length): (usize, &usize)| Axis::Product(vec![Index::free(name, length)]);
+        let (table, ids) = (arguments[0], arguments[1]);
+        let all: Vec<Axis> = ids.iter().chain(&table[1..]).enumerate().map(free).collect();
+        // Indices name the table's rows, so that these keep their places.
+        let rows = Axis::Product(vec![Index::ordered(all.len(), table[0])]);
+        let of_table = std::iter::once(rows).chain(all[ids.len()..].iter().cloned()).collect();
+        Some(Axes { arguments: vec![of_table, all[..ids.len()].to_vec()], result: all })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::rule::Frozen;
+use crate::rule::{Axes, Frozen};
 use crate::{Result, Value};
 
 /// The maximum along an axis, kept with length 1. The shift cancels, so its derivative is rightly taken to be zero.
@@ -17,6 +17,9 @@ impl Frozen for Maximum {
     }
     fn value(&self, arguments: &[&Tensor]) -> Result<Tensor> {
         Ok(arguments[0].contiguous()?.max_keepdim(self.axis)?)
+    }
+    fn axes(&self, arguments: &[&[usize]], result: &[usize]) -> Option<Axes> {
+        Some(Axes::aligned(arguments, result))
     }
 }
 

@@ -104,6 +104,15 @@ impl Case {
         self.finish(&terms, &outputs, |_| true)
     }
 
+    /// The scalar product of the outputs with a parameter `mixed`, so that their axes keep no order of their own.
+    pub(crate) fn mixed(&self) -> (GraphBuilder, Value) {
+        let terms = self.terms();
+        let outputs = (self.model)(&terms).unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        let mixed = terms.builder.parameter("mixed", outputs.dims()).expect("a new name");
+        let product = outputs.mul(&mixed).and_then(|product| product.sum_all());
+        (terms.builder, product.unwrap_or_else(|e| panic!("{}: {e}", self.name)))
+    }
+
     fn terms(&self) -> Terms<'_> {
         let builder = GraphBuilder::new();
         let inputs = self.inputs.iter().map(|(_, shape)| builder.input(shape)).collect();
@@ -122,11 +131,20 @@ impl Case {
     /// The batch: the case's tensors, then the weights of its loss where it has none of its own.
     pub(crate) fn batch(&self, graph: &Graph) -> Vec<Tensor> {
         let mut rng = self.rng("batch");
-        let mut batch: Vec<_> = self.inputs.iter().map(|(n, shape)| n.draw(&mut rng, shape)).collect();
+        let mut batch = self.drawn(&mut rng);
         if self.loss.is_none() {
             batch.push(Numbers::Positive.draw(&mut rng, graph.output_shape()));
         }
         batch
+    }
+
+    /// The case's tensors without the weights of its loss.
+    pub(crate) fn inputs(&self) -> Vec<Tensor> {
+        self.drawn(&mut self.rng("batch"))
+    }
+
+    fn drawn(&self, rng: &mut ChaCha8Rng) -> Vec<Tensor> {
+        self.inputs.iter().map(|(numbers, shape)| numbers.draw(rng, shape)).collect()
     }
 
     /// The named parameter's values.

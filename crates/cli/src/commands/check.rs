@@ -47,7 +47,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<Outcome, Failure> {
     let bar = progress::Bar::new("check");
     bar.say("reading");
     arguments.task.limit = arguments.task.limit.or(Some(EXAMPLES));
-    let loaded = load::load(&arguments.task, Some(DType::F64))?;
+    let loaded = load::load(&arguments.task, Some(DType::F64), arguments.run.seed)?;
     bar.say("comparing derivatives with differences");
     let report = check(&loaded.task.objective, arguments.run.seed)?;
     drop(bar);

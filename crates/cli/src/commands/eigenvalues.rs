@@ -13,7 +13,7 @@ use crate::arguments::{Format, RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
-use crate::saved::Results;
+use crate::saved::{Kind, Results};
 use crate::{eigenvalue_figures, interrupt, output, progress, report};
 
 /// Extreme eigenvalues of the Hessian (or Gauss-Newton matrix), with residuals and bounds
@@ -23,6 +23,7 @@ use crate::{eigenvalue_figures, interrupt, output, progress, report};
   relief eigenvalues net.safetensors --model mlp --data digits -k 3 --which both
   relief eigenvalues net.pth --model net.toml --data mnist/ --normalize 0.1307,0.3081
   relief eigenvalues net.pth --model resnet18 --data cifar/ --limit 256 -k 1 --format json
+  relief eigenvalues net.safetensors -k 20 -o spectrum.csv
   relief eigenvalues step1.safetensors --save-vectors top.safetensors
   relief eigenvalues step2.safetensors --warm-start top.safetensors")]
 pub(crate) struct Arguments {
@@ -117,6 +118,9 @@ impl Operator {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
+    if let Some(path) = &arguments.run.print.output {
+        output::check_picture(path, Kind::Eigenvalues)?;
+    }
     if let Some(path) = &arguments.save_vectors {
         output::check_writable(path)?;
     }
@@ -127,7 +131,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     interrupt::install();
     let mut bar = progress::Bar::new("eigenvalues");
     bar.say("reading");
-    let loaded = load::load(&arguments.task, None)?;
+    let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
     let solver = arguments.solver(loaded.task.objective.parameters())?;
     if !arguments.no_check {
         bar.say("checking the model's derivatives");
@@ -168,15 +172,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         Point::curved(&curvature, arguments.operator.name()),
         (report::Pairs::new(eigen), work),
     );
-    output::present(&arguments.run.print, &envelope, || report::human(&envelope))?;
-    // Between the braces of a JSON document it would have no place.
-    if arguments.plot && arguments.run.print.format == Format::Human {
-        let json = serde_json::to_string(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
-        output::print(&format!(
-            "\n{}",
-            eigenvalue_figures::in_characters(&Results::of(&json, "the result")?.spectra)
-        ));
-    }
+    let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
+    let saved = || Results::of(&json, "the result").map(|results| results.spectra);
+    let drawn = arguments.plot && arguments.run.print.format == Format::Human;
+    let characters = drawn.then(|| Ok::<_, Failure>(eigenvalue_figures::in_characters(&saved()?)));
+    output::present_drawn(
+        &arguments.run.print,
+        &json,
+        || report::human(&envelope),
+        || Ok(eigenvalue_figures::figure("", &saved()?)),
+        characters.transpose()?,
+    )?;
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 
@@ -211,21 +217,7 @@ impl Arguments {
 
     /// What a saved state must agree with, beside the solver's settings.
     fn context(&self, loaded: &Loaded) -> String {
-        let task = &loaded.task;
-        format!(
-            "{} {} {} {:?} {} {:?} {} {} {} {:?} {}",
-            loaded.checkpoint_sha256,
-            loaded.model,
-            loaded.data.source,
-            loaded.data_sha256,
-            task.objective.examples(),
-            task.batch_norm,
-            task.batch_size,
-            task.loss,
-            loaded.dtype_name(),
-            self.task.params,
-            self.operator.name(),
-        )
+        format!("{} {}", loaded.identity(), self.operator.name())
     }
 
     fn solve(

@@ -1,17 +1,18 @@
-//! `relief plot`: draws saved results and runs again.
+//! `relief plot`: draws saved results and runs again, and hands results to other programs.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use relief_plot::Report;
+use relief_plot::{Animation, Report};
 
 use crate::commands::surface::Show;
 use crate::exit::{Failure, Outcome};
+use crate::exports::{self, DataFormat};
 use crate::runs::{self, Run};
-use crate::saved::Results;
-use crate::{eigenvalue_figures, lines, output, pages, surfaces};
+use crate::saved::{Kind, Results};
+use crate::{connection_figures, eigenvalue_figures, lines, output, pages, surfaces};
 
-/// Draw saved results or runs: eigenvalues, lines, surfaces, everything a run recorded
+/// Draw saved results or runs (eigenvalues, lines, surfaces, everything a run recorded), or convert results
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relief eigenvalues notebooks-data/digits-sgd.safetensors -o sgd.json
@@ -19,6 +20,8 @@ use crate::{eigenvalue_figures, lines, output, pages, surfaces};
   relief plot sgd.json sam.json -o minima.png
   relief plot sgd.json -o sgd.svg --title 'After SGD'
   relief plot sgd.json sam.json                  in the terminal
+  relief plot step*.json -o training.gif         surfaces or lines one after another
+  relief plot surface.json -o surface.vtp        for ParaView; .npz for NumPy, .csv for tables
   relief plot runs/sgd runs/sam -o report.html   all that two runs recorded
   relief plot runs/sgd --tensorboard events/     the same for TensorBoard")]
 pub(crate) struct Arguments {
@@ -27,7 +30,9 @@ pub(crate) struct Arguments {
     #[arg(required = true, value_name = "RESULT|RUN")]
     inputs: Vec<PathBuf>,
 
-    /// The picture: .svg, .png (300 dpi) or .html; without it, results are drawn small in the terminal
+    /// A picture: .svg, .png (300 dpi) or .html; an animation with a frame for each result: .gif or .apng; or data: .npz
+    /// (NumPy arrays), .csv (a row for each point), .vtp and .vti (VTK, for ParaView). Without it, results are drawn small
+    /// in the terminal
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
@@ -43,14 +48,33 @@ pub(crate) struct Arguments {
     #[arg(long, help_heading = "Output")]
     perspective: bool,
 
+    /// Frames per second of an animation [default: 4]
+    #[arg(long, value_name = "N", help_heading = "Output")]
+    rate: Option<f64>,
+
     /// The title above the figure
     #[arg(long, default_value = "", help_heading = "Output")]
     title: String,
 }
 
+/// Pictures of results.
+const PICTURES: [&str; 5] = ["svg", "png", "html", "gif", "apng"];
+/// Frames per second where nothing is said.
+const RATE: f64 = 4.0;
+
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     if let Some(path) = &arguments.output {
         output::check_writable(path)?;
+    }
+    let moving = arguments.output.as_ref().is_some_and(|path| is_animation(path));
+    match arguments.rate {
+        Some(rate) if !(0.1..=50.0).contains(&rate) => {
+            return Err(Failure::Usage(format!("--rate is {rate}: give a number from 0.1 to 50")));
+        }
+        Some(_) if !moving => {
+            return Err(Failure::Usage("--rate is for animations: give -o FILE.gif or FILE.apng".into()));
+        }
+        _ => {}
     }
     let (folders, files): (Vec<&PathBuf>, Vec<&PathBuf>) =
         arguments.inputs.iter().partition(|path| path.is_dir());
@@ -72,6 +96,9 @@ fn results(arguments: &Arguments, files: &[&PathBuf]) -> Result<(), Failure> {
     if arguments.tensorboard.is_some() {
         return Err(Failure::Usage("--tensorboard is for runs: give folders with a metrics.jsonl".into()));
     }
+    if let Some(path) = &arguments.output {
+        check(path)?;
+    }
     let mut results = Results::default();
     for path in files {
         let json = std::fs::read_to_string(path)
@@ -86,24 +113,59 @@ fn results(arguments: &Arguments, files: &[&PathBuf]) -> Result<(), Failure> {
         }
         return Ok(report.save(path)?);
     }
-    let Results { spectra, surfaces: maps, lines: curves } = results;
-    let kinds = [spectra.is_empty(), maps.is_empty(), curves.is_empty()];
-    if kinds.iter().filter(|empty| !**empty).count() > 1 {
-        return Err(Failure::Usage(
-            "results of several kinds do not go into one picture: draw them one after the other, or a page with -o FILE.html"
-                .into(),
-        ));
+    if let Some((path, format)) =
+        arguments.output.as_ref().and_then(|path| Some((path, DataFormat::of(path)?)))
+    {
+        return exports::save(path, format, &results);
     }
-    let title = &arguments.title;
+    let kind = results.kind()?;
+    let Results { spectra, surfaces: maps, lines: curves, connections } = results;
+    let Arguments { title, show, perspective, .. } = arguments;
     match &arguments.output {
-        Some(path) if !spectra.is_empty() => eigenvalue_figures::figure(title, &spectra).save(path)?,
-        Some(path) if !curves.is_empty() => lines::figure(title, &curves).save(path)?,
-        Some(path) => surfaces::figure(title, &maps, arguments.show, arguments.perspective)?.save(path)?,
-        None if !spectra.is_empty() => output::print(&eigenvalue_figures::in_characters(&spectra)),
-        None if !curves.is_empty() => output::print(&lines::in_characters(&curves)),
-        None => output::print(&surfaces::in_characters(&maps, arguments.show)?),
+        Some(path) if is_animation(path) => {
+            let frames = match kind {
+                Kind::Eigenvalues | Kind::Connection => {
+                    return Err(Failure::Usage(format!(
+                        "`{}` shows surfaces or lines one after another, not {}: draw a .png",
+                        path.display(),
+                        kind.name()
+                    )));
+                }
+                Kind::Line => lines::frames(title, &curves),
+                Kind::Surface => surfaces::frames(title, &maps, *show, *perspective)?,
+            };
+            let rate = arguments.rate.unwrap_or(RATE);
+            Animation { rate, ..Animation::new(frames) }.save(path)?;
+        }
+        Some(path) => match kind {
+            Kind::Eigenvalues => eigenvalue_figures::figure(title, &spectra).save(path)?,
+            Kind::Line => lines::figure(title, &curves).save(path)?,
+            Kind::Connection => connection_figures::figure(title, &connections).save(path)?,
+            Kind::Surface => surfaces::figure(title, &maps, *show, *perspective)?.save(path)?,
+        },
+        None => output::print(&match kind {
+            Kind::Eigenvalues => eigenvalue_figures::in_characters(&spectra),
+            Kind::Line => lines::in_characters(&curves),
+            Kind::Connection => connection_figures::in_characters(&connections),
+            Kind::Surface => surfaces::in_characters(&maps, *show)?,
+        }),
     }
     Ok(())
+}
+
+/// Refuses a name that results cannot be written to.
+fn check(path: &Path) -> Result<(), Failure> {
+    let extension = output::extension(path);
+    if DataFormat::of(path).is_some() || PICTURES.contains(&extension.as_str()) {
+        return Ok(());
+    }
+    let data = DataFormat::ALL.iter().map(|format| format.extension());
+    let all: Vec<&str> = PICTURES.into_iter().chain(data).collect();
+    Err(Failure::Usage(format!(
+        "`{}` ends in none of {}: give the file one of them",
+        path.display(),
+        output::endings(&all)
+    )))
 }
 
 fn runs(arguments: &Arguments, folders: &[&PathBuf]) -> Result<(), Failure> {
@@ -125,5 +187,9 @@ fn runs(arguments: &Arguments, folders: &[&PathBuf]) -> Result<(), Failure> {
 }
 
 fn is_page(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("html"))
+    output::extension(path) == "html"
+}
+
+fn is_animation(path: &Path) -> bool {
+    ["gif", "apng"].contains(&output::extension(path).as_str())
 }

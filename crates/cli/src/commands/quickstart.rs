@@ -5,20 +5,22 @@ use std::time::Instant;
 
 use candle_core::DType;
 use clap::{Args, Parser};
-use relief_hessian::{Curvature, Lanczos, Objective, Outcome, Wanted};
-use relief_landscape::{RandomDirection, Scan};
+use relief_hessian::{Control, Curvature, Lanczos, Objective, Outcome, Wanted};
+use relief_landscape::{Points, RandomDirection, Scan};
 use relief_models::checkpoint::Checkpoint;
 use relief_plot::Report;
 use serde::Serialize;
 
 use crate::arguments::{RunArguments, TaskArguments};
 use crate::commands::surface::{self, Show};
+use crate::directions::Named;
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
-use crate::planes::{Planned, Surface};
+use crate::planes::{Choice, Extent, Planned, Site, Surface};
 use crate::report::{self, Pairs};
 use crate::saved::Results;
-use crate::scans::{self, nodes};
+use crate::scans::Job;
+use crate::survey::Survey;
 use crate::{interrupt, load, output, pages, progress};
 
 /// See it work: two networks trained on the digits, one with SGD and one with SAM, and how sharp their minima are
@@ -102,7 +104,7 @@ fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<One>, F
     let mut bar = progress::Bar::new(path);
     let checkpoint = Checkpoint::from_bytes(path, bytes)?;
     let task = Task::parse_from(["relief", path]).task;
-    let loaded = load::assemble(&task, Some(DType::F64), &checkpoint)?;
+    let loaded = load::assemble(&task, Some(DType::F64), arguments.run.seed, &checkpoint)?;
     let objective = &loaded.task.objective;
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
     let wanted = Wanted::Both { largest: 5, smallest: 1 };
@@ -119,14 +121,20 @@ fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<One>, F
     let eigenvalues = Envelope::new("relief/eigenvalues/1", seed, &loaded, point, (Pairs::new(eigen), work));
 
     let begun = Instant::now();
-    let axes = [nodes([-1.0, 1.0], GRID), nodes([-1.0, 1.0], GRID)];
-    let chosen = RandomDirection { seed, ..RandomDirection::default() };
-    let planned = Planned::random(&loaded, chosen, axes, false)?;
-    let found = scans::measure(&planned.slice, &loaded.task, Scan::default(), path)?;
-    if !found.covers(&planned.slice) {
+    let extent = Extent { counts: [GRID; 2], ranges: [Some([-1.0, 1.0]); 2] };
+    let choice = Choice::Along([Named::Random, Named::Random]);
+    let family = RandomDirection { seed, ..RandomDirection::default() };
+    let site = Site { loaded: &loaded, run: &arguments.run, family, orthogonal: false, extent, path: &[] };
+    let Some(planned) = Planned::new(&site, &choice)? else { return Ok(None) };
+    let survey = Survey::plain(&loaded);
+    let mut found = Scan::new(&planned.slice);
+    let job = Job { points: &planned.slice, survey: &survey, what: path };
+    if job.measure(&mut found, planned.slice.count(), &mut |_| Control::Continue)? == Control::Interrupt {
         return Ok(None);
     }
-    Ok(Some((eigenvalues, surface::envelope(seed, &loaded, planned, &found, begun))))
+    let rows = survey.found(&found, &|_, values| Ok(values.chunks(GRID).map(<[f64]>::to_vec).collect()))?;
+    let surface = planned.found(rows, None);
+    Ok(Some((eigenvalues, surface::envelope(seed, &survey, &planned, surface, &found, begun))))
 }
 
 /// Writes the report and its pictures; returns the files.

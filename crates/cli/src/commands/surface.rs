@@ -1,18 +1,23 @@
 //! `relief surface`: the loss on a plane around a checkpoint, as a picture.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use relief_landscape::Scan;
+use relief_plot::Scale;
 
 use crate::arguments::{RunArguments, TaskArguments};
-use crate::envelope::{Envelope, Point, Work};
+use crate::envelope::{self, Envelope, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
-use crate::planes::{Planned, Surface};
-use crate::saved::Results;
-use crate::scans::{self, DirectionArguments, ScanArguments, nodes};
-use crate::{interrupt, numbers, output, report, surfaces};
+use crate::planes::{Choice, Extent, Planned, Refinement, Rows, Site, Surface};
+use crate::points::Point;
+use crate::refining::Refining;
+use crate::saved::{Kind, Results, Saved};
+use crate::scans::{self, DirectionArguments, Job, ScanArguments};
+use crate::survey::{FoundCurvature, Lies, Survey, SurveyArguments};
+use crate::traces::Trace;
+use crate::{interrupt, numbers, output, report, surfaces, table};
 
 /// Draw the loss on a plane around a checkpoint: a random one, or that of the top eigenvectors
 #[derive(Debug, Args)]
@@ -20,31 +25,51 @@ use crate::{interrupt, numbers, output, report, surfaces};
   relief surface notebooks-data/digits-sgd.safetensors -o surface.png
   relief surface notebooks-data/digits-sgd.safetensors --perspective -o surface.svg
   relief surface notebooks-data/digits-sgd.safetensors --plane eigen -o eigen.png
+  relief surface notebooks-data/digits-sgd.safetensors --plane along:gradient,eigen:1 --with-test -o test.json
   relief surface net.pth --model resnet20 --data cifar/ --limit 1000 --grid 51 -o surface.html
   relief surface notebooks-data/digits-sgd.safetensors --grid 17 --plot
+  relief surface notebooks-data/digits-sgd.safetensors -o sgd.vtp    for ParaView
   relief surface notebooks-data/digits-sgd.safetensors -o sgd.json
   relief surface notebooks-data/digits-sam.safetensors -o sam.json
-  relief plot sgd.json sam.json -o both.png      with the same levels")]
+  relief plot sgd.json sam.json -o both.png      with the same levels
+  relief plot sgd.json -o sgd.npz                for NumPy")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     task: TaskArguments,
 
+    /// random: of two random directions. eigen: of the two top eigenvectors of the Hessian, with the quadratic model dashed.
+    /// along:A,B: of two of random, eigen:1, eigen:2, ..., gradient, sam, sam-inf, asam, adam, or safetensors files.
+    /// pca:'PATTERN' or pca-mean:'PATTERN': the two principal directions of checkpoints, seen from the last one or from their
+    /// mean. through:A,B or through:A,B,C: through the checkpoint and two others, or through three others
+    #[arg(long, default_value = "random", help_heading = "Directions")]
+    plane: Choice,
+
+    #[command(flatten)]
+    drawing: DrawingArguments,
+
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+/// How a plane is measured and drawn.
+#[derive(Debug, Args)]
+pub(crate) struct DrawingArguments {
     /// Points along each direction; an odd number has the checkpoint itself among them
     #[arg(long, value_name = "N", default_value_t = 33, help_heading = "Grid")]
     grid: usize,
 
-    /// From where to where, in units of the directions [default: -1:1; along eigenvectors, where the quadratic model has
-    /// risen by 0.1, or by the loss]
+    /// Points along the second direction, where they are other ones
+    #[arg(long, value_name = "N", help_heading = "Grid")]
+    grid_y: Option<usize>,
+
+    /// From where to where, in units of the directions [default: -1:1 along random ones; else to where the loss, or its
+    /// quadratic model along eigenvectors, has risen by 0.1 or doubled]
     #[arg(long, value_name = "A:B", value_parser = scans::range, allow_hyphen_values = true, help_heading = "Grid")]
     range: Option<[f64; 2]>,
 
     /// The second direction's range, where it is another one
     #[arg(long, value_name = "A:B", value_parser = scans::range, allow_hyphen_values = true, help_heading = "Grid")]
     range_y: Option<[f64; 2]>,
-
-    /// The plane of two random directions, or of the two top eigenvectors of the Hessian, with the quadratic model dashed
-    #[arg(long, value_enum, default_value = "random", help_heading = "Directions")]
-    plane: PlaneArgument,
 
     #[command(flatten)]
     directions: DirectionArguments,
@@ -65,11 +90,16 @@ pub(crate) struct Arguments {
     #[arg(long, help_heading = "Output")]
     plot: bool,
 
-    #[command(flatten)]
-    scan: ScanArguments,
+    /// Measure a coarse grid first and refine it until the error between its points is estimated below T, in logarithms (base
+    /// 10) of the loss; the other points of the grid are interpolated
+    #[arg(long, value_name = "T", help_heading = "Grid")]
+    tolerance: Option<f64>,
 
     #[command(flatten)]
-    run: RunArguments,
+    survey: SurveyArguments,
+
+    #[command(flatten)]
+    scan: ScanArguments,
 }
 
 /// What the colours show.
@@ -77,89 +107,165 @@ pub(crate) struct Arguments {
 pub(crate) enum Show {
     Loss,
     Accuracy,
+    TestLoss,
+    TestAccuracy,
+    /// How much negative curvature there is beside the positive.
+    Convexity,
 }
 
-/// Which plane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PlaneArgument {
-    Random,
-    Eigen,
+impl Show {
+    /// The values' name, with their unit.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Accuracy => "accuracy (%)",
+            Self::TestLoss => "test loss",
+            Self::TestAccuracy => "test accuracy (%)",
+            Self::Convexity => "|min(λmin, 0)| / |λmax|",
+        }
+    }
+
+    /// How its values are spread over colours; by what they are, if absent.
+    pub(crate) fn scale(self) -> Option<Scale> {
+        matches!(self, Self::Accuracy | Self::TestAccuracy | Self::Convexity).then_some(Scale::Linear)
+    }
+
+    /// Whether it is a share, shown in percent.
+    pub(crate) fn is_share(self) -> bool {
+        matches!(self, Self::Accuracy | Self::TestAccuracy)
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
-    if arguments.grid < 2 {
-        return Err(Failure::Usage(format!("--grid is {}: give at least 2 points", arguments.grid)));
-    }
-    if let Some(path) = &arguments.run.print.output {
-        output::check_picture(path)?;
-    }
-    let begun = Instant::now();
-    interrupt::install();
-    let loaded = load::load(&arguments.task, None)?;
-    if arguments.show == Show::Accuracy && loaded.accuracy.is_none() {
-        return Err(Failure::Usage(
-            "--show accuracy needs classes, which these targets are not: leave it out".into(),
-        ));
-    }
-    let Some(planned) = arguments.plan(&loaded)? else {
-        eprintln!("interrupted before the first point: there is nothing to resume");
-        return Ok(exit::Outcome::Interrupted);
-    };
-    let context = scans::context(&loaded, &planned.context());
-    let Some(found) = scans::run(&planned.slice, &loaded.task, &arguments.scan, &context, "surface")? else {
-        return Ok(exit::Outcome::Interrupted);
-    };
-    let envelope = envelope(arguments.run.seed, &loaded, planned, &found, begun);
-    let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
-    let saved = Results::of(&json, "the result")?.surfaces;
-    let characters = arguments.plot.then(|| surfaces::in_characters(&saved, arguments.show)).transpose()?;
-    output::present_drawn(
-        &arguments.run.print,
-        &json,
-        || human(&envelope),
-        || surfaces::figure("", &saved, arguments.show, arguments.perspective),
-        characters,
-    )?;
-    let converged = envelope.result.plane.converged();
-    Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
+    let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
+    arguments.drawing.run(&loaded, &arguments.task, &arguments.run, &arguments.plane, &[])
 }
 
-impl Arguments {
-    fn plan(&self, loaded: &Loaded) -> Result<Option<Planned>, Failure> {
-        match self.plane {
-            PlaneArgument::Random => {
-                let first = self.range.unwrap_or([-1.0, 1.0]);
-                let axes = [first, self.range_y.unwrap_or(first)].map(|range| nodes(range, self.grid));
-                let chosen = self.directions.direction(self.run.seed, 0);
-                Planned::random(loaded, chosen, axes, self.orthogonal).map(Some)
-            }
-            PlaneArgument::Eigen => {
-                if self.range.is_none() && self.range_y.is_some() {
-                    return Err(Failure::Usage(
-                        "--range-y needs --range along eigenvectors: give both".into(),
-                    ));
-                }
-                let ranges = self.range.map(|first| [first, self.range_y.unwrap_or(first)]);
-                Planned::eigen(loaded, &self.run, self.grid, ranges)
-            }
+impl DrawingArguments {
+    /// Measures and draws a plane, with a path of checkpoints on it.
+    pub(crate) fn run(
+        &self,
+        loaded: &Loaded,
+        task: &TaskArguments,
+        run: &RunArguments,
+        plane: &Choice,
+        path: &[Point],
+    ) -> Result<exit::Outcome, Failure> {
+        let counts = [self.grid, self.grid_y.unwrap_or(self.grid)];
+        if let Some(few) = counts.into_iter().find(|n| *n < 2) {
+            return Err(Failure::Usage(format!("--grid is {few}: give at least 2 points")));
         }
+        if let Some(output) = &run.print.output {
+            output::check_picture(output, Kind::Surface)?;
+        }
+        if self.show.is_share() && loaded.accuracy.is_none() {
+            return Err(Failure::Usage(
+                "--show accuracy needs classes, which these targets are not: leave it out".into(),
+            ));
+        }
+        if matches!(self.show, Show::TestLoss | Show::TestAccuracy) && !self.survey.with_test {
+            return Err(Failure::Usage(
+                "the test split is shown where it is measured: add --with-test".into(),
+            ));
+        }
+        if self.show == Show::Convexity && !self.survey.convexity {
+            return Err(Failure::Usage("convexity is shown where it is measured: add --convexity".into()));
+        }
+        let begun = Instant::now();
+        interrupt::install();
+        let site = Site {
+            loaded,
+            run,
+            family: self.directions.direction(run.seed, 0),
+            orthogonal: self.orthogonal,
+            extent: Extent { counts, ranges: [self.range, self.range_y.or(self.range)] },
+            path,
+        };
+        let Some(mut planned) = Planned::new(&site, plane)? else {
+            eprintln!("interrupted before the first point: there is nothing to resume");
+            return Ok(exit::Outcome::Interrupted);
+        };
+        let lies = std::mem::replace(&mut planned.lies, Lies::Around);
+        let survey = Survey::new(loaded, task, &self.survey, run, lies)?;
+        let mut refining = Refining::new(&planned.axes, self.tolerance)?;
+        let drawn = |surface: Surface, scan: &Scan| -> Result<Drawn, Failure> {
+            let envelope = envelope(run.seed, &survey, &planned, surface, scan, begun);
+            let json =
+                serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
+            let saved = Results::of(&json, "the result")?.surfaces;
+            Ok(Drawn { envelope, json, saved })
+        };
+        let figure = |drawn: &Drawn| surfaces::figure("", &drawn.saved, self.show, self.perspective);
+        let job = Job { points: &planned.slice, survey: &survey, what: "surface" };
+        let context = format!("{} {}", loaded.identity(), planned.context());
+        let (order, stops) = (refining.order(), refining.stops());
+        let mut previewed = Instant::now();
+        let found = job.run(&self.scan, &context, order, &stops, &mut |scan| {
+            let enough = refining.look(scan)?;
+            let picture = run.print.output.as_ref().filter(|path| output::is_picture(path));
+            // A coarse picture first; the finer ones replace it.
+            if let Some(path) =
+                picture.filter(|_| !enough && !scan.is_complete() && previewed.elapsed() > PREVIEW)
+            {
+                let rows = survey.found(scan, &|_, values| Ok(refining.coarse(&values)))?;
+                let axes = refining.coarse_axes(&planned.axes);
+                let curvature = survey.curvature(scan, &|_, values| Ok(refining.coarse(&values)))?;
+                let surface = Surface { axes, curvature, ..planned.found(rows, survey.cap) };
+                figure(&drawn(surface, scan)?)?.save(path)?;
+                previewed = Instant::now();
+            }
+            Ok(enough)
+        })?;
+        let Some(scan) = found else { return Ok(exit::Outcome::Interrupted) };
+        let rows = survey.found(&scan, &|column, values| refining.filled(column, values))?;
+        let curvature = survey.curvature(&scan, &|column, values| refining.filled(column, values))?;
+        let refinement = refining.found();
+        let surface = Surface { curvature, refinement, ..planned.found(rows, survey.cap) };
+        let drawn = drawn(surface, &scan)?;
+        let characters = self.plot.then(|| surfaces::in_characters(&drawn.saved, self.show)).transpose()?;
+        output::present_drawn(
+            &run.print,
+            &drawn.json,
+            || human(&drawn.envelope),
+            || figure(&drawn),
+            characters,
+        )?;
+        let Surface { plane, refinement, curvature, .. } = &drawn.envelope.result;
+        let converged = plane.converged()
+            && refinement.is_none_or(|refinement| refinement.converged)
+            && curvature.as_ref().is_none_or(|found| found.unconverged == 0);
+        Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
     }
+}
+
+/// Between two coarse pictures of a surface that is still being measured.
+const PREVIEW: Duration = Duration::from_secs(3);
+
+/// A surface as it is printed and as it is drawn.
+struct Drawn {
+    envelope: Envelope<Surface>,
+    json: String,
+    saved: Vec<Saved<surfaces::Surface>>,
 }
 
 /// A measured surface with where it comes from.
 pub(crate) fn envelope(
     seed: u64,
-    loaded: &Loaded,
-    planned: Planned,
-    found: &Scan,
+    survey: &Survey<'_>,
+    planned: &Planned,
+    surface: Surface,
+    scan: &Scan,
     begun: Instant,
 ) -> Envelope<Surface> {
-    let (products, gradients) = planned.work;
-    let evaluations = found.values.len() + 1;
+    let (products, gradients, evaluations) = planned.work;
+    let evaluations = evaluations + survey.passes() * scan.values().len() + 1;
+    let products = products + surface.curvature.as_ref().map_or(0, |found| found.products);
     let work = Work { products, gradients, evaluations, seconds: begun.elapsed().as_secs_f64() };
-    let result = (planned.found(found), work);
-    Envelope::new("relief/surface/1", seed, loaded, Point::with_loss(loaded.loss), result)
+    let point = envelope::Point::with_loss(survey.loaded.loss);
+    let mut envelope = Envelope::new("relief/surface/1", seed, survey.loaded, point, (surface, work));
+    envelope.notes.extend(survey.note());
+    envelope
 }
 
 fn human(envelope: &Envelope<Surface>) -> String {
@@ -179,11 +285,11 @@ fn human(envelope: &Envelope<Surface>) -> String {
         report::head(envelope),
         String::new(),
         format!(
-            "  {} x {} points on the {} plane, in {}",
+            "  {} x {} points on a plane: {} and {}",
             axes[0].len(),
             axes[1].len(),
-            plane.kind,
-            plane.unit
+            plane.labels[0],
+            plane.labels[1]
         ),
         match &plane.model {
             Some(model) => {
@@ -196,10 +302,71 @@ fn human(envelope: &Envelope<Surface>) -> String {
         format!("  lowest loss {}", place(all().min_by(|a, b| a.0.total_cmp(&b.0)))),
         format!("  highest loss {}", place(all().max_by(|a, b| a.0.total_cmp(&b.0)))),
     ];
+    if let Some(found) = &envelope.result.refinement {
+        out.push(refined(found, axes));
+    }
+    if let Some(found) = &envelope.result.curvature {
+        out.extend(convexity(found));
+    }
+    if let Some(trace) = &envelope.result.trace {
+        out.extend([String::new(), checkpoints(trace), String::new()]);
+    }
     if diverged > 0 {
         out.push(format!("  {diverged} points have no finite loss"));
     }
     out.push(report::work(envelope));
     out.extend(envelope.notes.iter().map(|note| format!("  note: {note}")));
     out.join("\n")
+}
+
+fn refined(found: &Refinement, axes: &[Vec<f64>; 2]) -> String {
+    let error = found.error.map_or("unknown".into(), |error| {
+        format!("{:.1e} at most, {:.1e} in the mean", error.largest, error.mean)
+    });
+    let points = axes[0].len() * axes[1].len();
+    let rest = if found.stride == 1 { "all" } else { "the others interpolated" };
+    let met = if found.converged { "" } else { ": above the tolerance" };
+    format!(
+        "  {} of {points} points measured, {rest}; estimated error of log10(loss) {error}{met}",
+        found.measured
+    )
+}
+
+/// How convex the loss is over the grid.
+fn convexity(found: &FoundCurvature<Rows>) -> Vec<String> {
+    let all = |rows: &Rows| rows.iter().flatten().copied().collect::<Vec<_>>();
+    let (smallest, largest) = (all(&found.smallest), all(&found.largest));
+    let convex = smallest.iter().filter(|v| **v >= -found.error_bound).count();
+    let mut out = vec![format!(
+        "  smallest eigenvalue from {} up, largest up to {}, each within {}; no negative one at {convex} of {} points",
+        numbers::plain(smallest.iter().copied().fold(f64::INFINITY, f64::min)),
+        numbers::plain(largest.iter().copied().fold(f64::NEG_INFINITY, f64::max)),
+        numbers::small(found.error_bound),
+        smallest.len()
+    )];
+    if found.unconverged > 0 {
+        out.push(format!("  not converged: eigenvalues at {} points", found.unconverged));
+    }
+    out
+}
+
+/// Where checkpoints lie from the plane, and what their losses are beside those on it.
+fn checkpoints(trace: &Trace) -> String {
+    let rows: Vec<Vec<String>> = (0..trace.names.len())
+        .map(|i| {
+            vec![
+                trace.names[i].clone(),
+                format!("{:.3}", trace.at[i][0]),
+                format!("{:.3}", trace.at[i][1]),
+                numbers::plain(trace.residual[i]),
+                format!("{:.1} %", 100.0 * trace.relative[i]),
+                numbers::plain(trace.loss[i]),
+                trace.plane_loss.as_ref().map_or("-".into(), |below| numbers::plain(below[i])),
+            ]
+        })
+        .collect();
+    table::render(
+        &["checkpoint", "x", "y", "off the plane", "of its distance", "loss", "loss on the plane"],
+        &rows,
+    )
 }

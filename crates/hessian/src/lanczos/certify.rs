@@ -1,17 +1,13 @@
 //! The last products: the residual of every pair that is returned, and the bounds that follow from it.
 
 use super::state::{LanczosState, Phase};
-use super::{Lanczos, Progress, vectors};
+use super::{Lanczos, Progress, ROUNDING_UNITS, vectors};
 use crate::eigen::{Eigen, EigenPair, Status};
 use crate::operator::SymmetricOperator;
 use crate::{Error, Result};
 
 /// Relative residual above which rounding is no excuse: something other than the precision is wrong.
 const ROUNDING_LIMIT: f64 = 1e-4;
-
-/// Units of roundoff, relative to the largest |Ritz value|, by which a Rayleigh quotient may be off because the products
-/// were rounded. An allowance, not a worst case: what a network's layers really lose is of this size.
-const ROUNDING_UNITS: f64 = 16.0;
 
 /// Distance, in tolerances, below which values are not told apart.
 const CLOSE: f64 = 2.0;
@@ -139,9 +135,12 @@ impl Lanczos {
             Status::BudgetSpent
         };
         let vectors = order.iter().map(|&i| state.krylov.vectors[i].clone()).collect();
-        Eigen::new(self.wanted, pairs, vectors)
-            .with_work(status, state.products, state.checked)
-            .with_accuracy(tolerance_used, noise_floor, scale)
+        let eigen = Eigen { probe: state.probe.clone(), ..Eigen::new(self.wanted, pairs, vectors) };
+        eigen.with_work(status, state.products, state.checked).with_accuracy(
+            tolerance_used,
+            noise_floor,
+            scale,
+        )
     }
 
     /// The pairs as they are reported: Rayleigh quotients may order near-equal ones anew.

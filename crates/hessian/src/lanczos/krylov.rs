@@ -8,54 +8,73 @@ use crate::{Error, Result};
 
 /// Basis vectors, of which the last may still wait for its product, and the projection of the operator onto the others.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Krylov {
-    pub(super) vectors: Vec<Vec<f64>>,
+pub(crate) struct Krylov {
+    pub(crate) vectors: Vec<Vec<f64>>,
     /// Row by row; as many rows as vectors have been multiplied.
-    pub(super) projected: Vec<Vec<f64>>,
+    pub(crate) projected: Vec<Vec<f64>>,
     /// For each multiplied vector v, the norm of what A v has outside the basis (and outside the next vector).
-    pub(super) defects: Vec<f64>,
+    pub(crate) defects: Vec<f64>,
 }
 
 /// Ritz pairs of the projected matrix.
 #[derive(Debug, Clone)]
-pub(super) struct Ritz {
+pub(crate) struct Ritz {
     /// Ascending.
-    pub(super) values: Vec<f64>,
+    pub(crate) values: Vec<f64>,
     /// Estimates of |A y - theta y|.
-    pub(super) residuals: Vec<f64>,
+    pub(crate) residuals: Vec<f64>,
     /// Coefficients in the basis, one list a value.
-    pub(super) columns: Vec<Vec<f64>>,
+    pub(crate) columns: Vec<Vec<f64>>,
 }
 
 /// What is left of a product after orthogonalisation.
 #[derive(Debug)]
-pub(super) struct Step {
-    pub(super) remainder: Vec<f64>,
-    pub(super) beta: f64,
+pub(crate) struct Step {
+    pub(crate) remainder: Vec<f64>,
+    pub(crate) beta: f64,
     /// The remainder is rounding: the space is invariant.
-    pub(super) exhausted: bool,
+    pub(crate) exhausted: bool,
 }
 
 impl Ritz {
     /// The largest |Ritz value|.
-    pub(super) fn scale(&self) -> f64 {
+    pub(crate) fn scale(&self) -> f64 {
         self.values.iter().fold(0.0, |scale: f64, v| scale.max(v.abs()))
     }
 }
 
 impl Krylov {
     /// Number of vectors that have been multiplied.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.projected.len()
     }
 
     /// The projected matrix's first entries on the diagonal.
-    pub(super) fn diagonal(&self, count: usize) -> Vec<f64> {
+    pub(crate) fn diagonal(&self, count: usize) -> Vec<f64> {
         (0..count).map(|i| self.projected[i][i]).collect()
     }
 
+    /// A basis of vectors of `n` entries from the lists of all their numbers, `None` if these do not fit together.
+    pub(crate) fn from_lists(
+        n: usize,
+        vectors: &[f64],
+        projected: &[f64],
+        defects: Vec<f64>,
+    ) -> Option<Self> {
+        let m = defects.len();
+        let whole = n > 0 && vectors.len().is_multiple_of(n) && projected.len() == m * m;
+        let basis = Self {
+            vectors: vectors.chunks(n.max(1)).map(<[f64]>::to_vec).collect(),
+            projected: projected.chunks(m.max(1)).map(<[f64]>::to_vec).collect(),
+            defects,
+        };
+        // The last vector may wait for its product.
+        let fits = whole && (basis.vectors.len() == m || basis.vectors.len() == m + 1);
+        fits.then_some(basis)
+    }
+
     /// Multiplies the last vector and orthogonalises the product against all, twice.
-    pub(super) fn extend(&mut self, operator: &dyn SymmetricOperator) -> Result<Step> {
+    pub(crate) fn extend(&mut self, operator: &dyn SymmetricOperator) -> Result<Step> {
         let v = self.vectors.last().ok_or_else(|| Error::Other("the basis is empty".into()))?;
         let mut product = vec![0.0; v.len()];
         operator.apply(v, &mut product)?;
@@ -84,13 +103,20 @@ impl Krylov {
         Ok(Step { remainder: product, beta, exhausted: beta <= rounding })
     }
 
+    /// Adds what is left of a product, which must not be exhausted, as the next vector.
+    pub(crate) fn push(&mut self, step: Step) {
+        let mut next = step.remainder;
+        vectors::scale(&mut next, 1.0 / step.beta);
+        self.vectors.push(next);
+    }
+
     /// The largest entry of the projected matrix.
     fn size(&self) -> f64 {
         self.projected.iter().flatten().fold(0.0, |size: f64, x| size.max(x.abs()))
     }
 
     /// Ritz pairs of the vectors from number `first` on, where `beta` couples the last one to what is outside.
-    pub(super) fn ritz(&self, beta: f64, first: usize) -> Result<Ritz> {
+    pub(crate) fn ritz(&self, beta: f64, first: usize) -> Result<Ritz> {
         let m = self.len() - first;
         // Scaled to about 1, so that tiny or huge operators cannot under- or overflow inside the decomposition.
         let size = self.size();
@@ -116,13 +142,13 @@ impl Krylov {
     }
 
     /// Replaces the basis by the chosen Ritz vectors.
-    pub(super) fn keep(&mut self, ritz: &Ritz, chosen: &[usize]) {
+    pub(crate) fn keep(&mut self, ritz: &Ritz, chosen: &[usize]) {
         let columns: Vec<Vec<f64>> = chosen.iter().map(|&i| ritz.columns[i].clone()).collect();
         self.recombine(&columns);
     }
 
     /// Keeps the first vectors as they are, and the chosen Ritz vectors of the others.
-    pub(super) fn keep_trailing(&mut self, first: usize, trailing: &Ritz, chosen: &[usize]) {
+    pub(crate) fn keep_trailing(&mut self, first: usize, trailing: &Ritz, chosen: &[usize]) {
         let m = self.len();
         let unit = |i: usize| (0..m).map(|j| if i == j { 1.0 } else { 0.0 }).collect();
         let mut columns: Vec<Vec<f64>> = (0..first).map(unit).collect();

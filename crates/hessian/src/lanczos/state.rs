@@ -1,15 +1,13 @@
 //! Everything a run knows between two products, in memory and in a file.
 
-use std::collections::HashMap;
 use std::path::Path;
-
-use candle_core::{Device, Tensor};
-use safetensors::SafeTensors;
 
 use super::certify::Known;
 use super::krylov::{Krylov, Step};
 use super::wanted::Outside;
 use super::{Lanczos, vectors};
+use crate::spectrum::Probe;
+use crate::state_file::{self, StateFile};
 use crate::{Error, Result};
 
 /// An interrupted run, from which [`Lanczos::resume`] goes on to the same digits.
@@ -28,6 +26,10 @@ pub struct LanczosState {
     pub(super) krylov: Krylov,
     pub(super) outside: Option<Outside>,
     pub(super) pairs: Vec<Known>,
+    /// What the random vector that the search began with sees of the spectrum.
+    pub(super) probe: Option<Probe>,
+    /// Whether the basis still is the Krylov space of that vector.
+    pub(super) first_cycle: bool,
 }
 
 /// What the next product is for.
@@ -53,9 +55,14 @@ impl LanczosState {
             krylov: Krylov::default(),
             outside: None,
             pairs: vec![],
+            probe: None,
+            first_cycle: false,
         };
         match start {
-            None => state.push_random()?,
+            None => {
+                state.push_random()?;
+                state.first_cycle = true;
+            }
             Some(vectors) => state.krylov.vectors.push(normalised_sum(vectors, n)?),
         }
         Ok(state)
@@ -71,14 +78,13 @@ impl LanczosState {
         if step.exhausted {
             return self.push_random();
         }
-        let mut next = step.remainder;
-        vectors::scale(&mut next, 1.0 / step.beta);
-        self.krylov.vectors.push(next);
+        self.krylov.push(step);
         Ok(())
     }
 
     /// Adds a random vector orthogonal to the basis.
     pub(super) fn push_random(&mut self) -> Result<()> {
+        self.first_cycle = false;
         for _ in 0..8 {
             self.draws += 1;
             let mut v = vectors::random(self.n, self.seed, self.draws);
@@ -99,104 +105,56 @@ impl LanczosState {
 
     /// Whether these settings and this dimension are what the state was made with.
     pub(super) fn belongs_to(&self, settings: &Lanczos, n: usize) -> Result<()> {
-        let expected = fingerprint(settings);
-        if self.n != n {
-            let found = self.n;
-            return Err(Error::State(format!(
-                "the state is of a problem with {found} parameters, this one has {n}"
-            )));
-        }
-        if self.settings != expected {
-            return Err(Error::State(format!(
-                "the state was made with other settings ({} instead of {expected}): repeat the interrupted command",
-                self.settings
-            )));
-        }
-        Ok(())
+        state_file::belongs_to((&self.settings, self.n), &fingerprint(settings), n)
     }
 
     /// Writes the state, whole or not at all: under a temporary name in the same folder, then renamed. `context` says what
     /// the operator was, so that [`load`](Self::load) can refuse another one.
     pub fn save(&self, path: &Path, context: &str) -> Result<()> {
-        let flat = |v: Vec<f64>| Tensor::new(v, &Device::Cpu);
-        let rows = |rows: &[Vec<f64>]| flat(rows.concat());
         let (phase, kept, steps) = match self.phase {
             Phase::Search => (0, 0, 0),
             Phase::Check { kept, steps } => (1, kept, steps),
             Phase::Certify => (2, 0, 0),
         };
-        let outside = self.outside.map_or(vec![], |o| vec![o.highest, o.lowest]);
         let pairs = self
             .pairs
             .iter()
             .flat_map(|p| [p.value, p.residual, p.estimate, f64::from(u8::from(p.certified))]);
-        let tensors = HashMap::from([
-            ("vectors".to_string(), rows(&self.krylov.vectors)?),
-            ("projected".to_string(), rows(&self.krylov.projected)?),
-            ("defects".to_string(), flat(self.krylov.defects.clone())?),
-            ("scale".to_string(), flat(vec![self.scale, self.last_residual])?),
-            ("outside".to_string(), flat(outside)?),
-            ("pairs".to_string(), flat(pairs.collect())?),
-        ]);
-        let counts = [
-            self.n,
-            self.seed as usize,
-            self.products,
-            self.draws as usize,
-            usize::from(self.checked),
-            phase,
-            kept,
-            steps,
+        let lists = [
+            ("vectors", self.krylov.vectors.concat()),
+            ("projected", self.krylov.projected.concat()),
+            ("defects", self.krylov.defects.clone()),
+            ("scale", vec![self.scale, self.last_residual]),
+            ("outside", self.outside.map_or(vec![], |o| vec![o.highest, o.lowest])),
+            ("pairs", pairs.collect()),
+            ("probe", self.probe.as_ref().map_or(vec![], Probe::to_list)),
         ];
-        let counts = counts.map(|c| c.to_string()).join(" ");
-        let metadata =
-            [("kind", KIND), ("settings", &self.settings), ("context", context), ("counts", &counts)];
-        let metadata = metadata.map(|(k, v)| (k.to_string(), v.to_string())).into();
-        let bytes =
-            safetensors::serialize(&tensors, Some(metadata)).map_err(|e| Error::State(e.to_string()))?;
-        let partial = path.with_extension("partial");
-        std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(|e| {
-            // Best effort: the state could not be written, and neither must half of it stay.
-            let _ = std::fs::remove_file(&partial);
-            Error::State(format!("the state cannot be written to `{}`: {e}", path.display()))
-        })
+        let (n, products) = (self.n as u64, self.products as u64);
+        let (checked, first_cycle) = (u64::from(self.checked), u64::from(self.first_cycle));
+        let counts =
+            [n, self.seed, products, self.draws, checked, phase, kept as u64, steps as u64, first_cycle];
+        StateFile::new(&self.settings, &counts, lists).save(path, KIND, context)
     }
 
     /// Reads a state that was saved with the same `context`.
     pub fn load(path: &Path, context: &str) -> Result<Self> {
-        let name = path.display();
-        let bytes = std::fs::read(path)
-            .map_err(|e| Error::State(format!("the state `{name}` cannot be read: {e}")))?;
-        let none = || {
-            Error::State(format!(
-                "`{name}` is not the state of an interrupted run: give the file that it named"
-            ))
+        let file = StateFile::load(path, KIND, context)?;
+        Self::from_file(file).ok_or_else(|| state_file::no_state(path))
+    }
+
+    /// `None` if the numbers do not fit together.
+    fn from_file(mut file: StateFile) -> Option<Self> {
+        let &[n, seed, products, draws, checked, phase, kept, steps, first_cycle] = file.counts.as_slice()
+        else {
+            return None;
         };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|_| none())?;
-        let metadata = header
-            .metadata()
-            .as_ref()
-            .filter(|m| m.get("kind").is_some_and(|k| k == KIND))
-            .ok_or_else(none)?;
-        if metadata.get("context").map(String::as_str) != Some(context) {
-            return Err(Error::State(format!(
-                "the state `{name}` belongs to another checkpoint, data set or operator: repeat the interrupted command"
-            )));
-        }
-        let counts: Vec<u64> =
-            metadata.get("counts").ok_or_else(none)?.split(' ').map_while(|c| c.parse().ok()).collect();
-        let &[n, seed, products, draws, checked, phase, kept, steps] = counts.as_slice() else {
-            return Err(none());
-        };
-        let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu)?;
-        let get = |key: &str| -> Result<Vec<f64>> { Ok(tensors.get(key).ok_or_else(none)?.to_vec1()?) };
         let n = n as usize;
-        let projected = get("projected")?;
-        let m = projected.len().isqrt();
-        let pairs = get("pairs")?;
-        let &[scale, last_residual] = get("scale")?.as_slice() else { return Err(none()) };
-        Ok(Self {
-            settings: metadata.get("settings").ok_or_else(none)?.clone(),
+        let vectors = file.take("vectors")?;
+        let krylov = Krylov::from_lists(n, &vectors, &file.take("projected")?, file.take("defects")?)?;
+        let probe = file.take("probe")?;
+        let probe = if probe.is_empty() { None } else { Some(Probe::from_list(&probe)?) };
+        let &[scale, last_residual] = file.take("scale")?.as_slice() else { return None };
+        Some(Self {
             n,
             seed,
             products: products as usize,
@@ -209,21 +167,24 @@ impl LanczosState {
                 1 => Phase::Check { kept: kept as usize, steps: steps as usize },
                 _ => Phase::Certify,
             },
-            krylov: Krylov {
-                vectors: get("vectors")?.chunks(n.max(1)).map(<[f64]>::to_vec).collect(),
-                projected: projected.chunks(m.max(1)).map(<[f64]>::to_vec).collect(),
-                defects: get("defects")?,
-            },
-            outside: get("outside")?.first_chunk().map(|&[highest, lowest]| Outside { highest, lowest }),
-            pairs: pairs
+            krylov,
+            outside: file
+                .take("outside")?
+                .first_chunk()
+                .map(|&[highest, lowest]| Outside { highest, lowest }),
+            pairs: file
+                .take("pairs")?
                 .chunks_exact(4)
                 .map(|p| Known { value: p[0], residual: p[1], estimate: p[2], certified: p[3] > 0.5 })
                 .collect(),
+            probe,
+            first_cycle: first_cycle == 1,
+            settings: file.settings,
         })
     }
 }
 
-const KIND: &str = "relief lanczos state 1";
+const KIND: &str = "relief lanczos state 2";
 
 fn fingerprint(settings: &Lanczos) -> String {
     format!("{settings:?}")

@@ -8,7 +8,7 @@ use super::basis::Basis;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Packed {
     /// Which task.
-    pub(crate) kind: String,
+    pub(crate) kind: &'static str,
     pub(crate) counts: Vec<u64>,
     pub(crate) numbers: Vec<f64>,
     /// Lists of vectors, each of its own length.
@@ -16,9 +16,9 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    pub(crate) fn new(kind: &str, counts: &[usize], seed: u64) -> Self {
+    pub(crate) fn new(kind: &'static str, counts: &[usize], seed: u64) -> Self {
         let counts = counts.iter().map(|c| *c as u64).chain([seed]).collect();
-        Self { kind: kind.to_string(), counts, ..Self::default() }
+        Self { kind, counts, ..Self::default() }
     }
 
     pub(crate) fn with_numbers(self, numbers: &[f64]) -> Self {

@@ -1,6 +1,7 @@
 //! Means of samples and how far off they may be.
 
 use super::run::Conclusion;
+use crate::lanczos::ROUNDING_UNITS;
 
 /// An estimated number.
 #[derive(Debug, Clone, Copy)]
@@ -32,10 +33,6 @@ impl Conclusion for Scalar {
         self.error
     }
 }
-
-/// Units of roundoff, relative to the matrix's size and the value, by which an estimate may be off because the products
-/// were rounded. An allowance, not a worst case.
-pub(crate) const ROUNDING_UNITS: f64 = 16.0;
 
 /// Mean and standard error of independent samples: sqrt(sum of (x - mean)^2 / (k (k - 1))).
 pub(crate) fn independent(samples: &[f64]) -> Scalar {

@@ -9,6 +9,10 @@ use crate::Error;
 use crate::spectral_sum::Quadrature;
 use crate::trace::{HutchPlusPlus, Nystrom};
 
+/// What the kinds of work are called; files hold their places in this list.
+pub(super) const KINDS: [&str; 7] =
+    ["columns", "forms", "sign products", "sketch", "hutch++", "nystrom", "quadrature"];
+
 /// One method's work.
 #[derive(Debug, Clone)]
 pub(crate) enum Work {
@@ -48,7 +52,7 @@ impl Work {
 
     /// The work that was packed, of a matrix with n rows; `None` where the parts do not fit together.
     pub(super) fn unpack(packed: &Packed, n: usize) -> Option<Self> {
-        Some(match packed.kind.as_str() {
+        Some(match packed.kind {
             "columns" => Self::Columns(Columns::unpack(packed, n)?),
             "forms" => Self::Forms(Forms::unpack(packed, n)?),
             "sign products" => Self::SignProducts(SignProducts::unpack(packed, n)?),

@@ -3,20 +3,20 @@
 use faer::{Mat, Side};
 
 use super::{SpectralSum, Summand};
-use crate::lanczos::vectors;
+use crate::lanczos::{ROUNDING_UNITS, vectors};
 use crate::sampling::Target;
 use crate::sampling::basis::Basis;
 use crate::sampling::packed::Packed;
 use crate::sampling::probes::{Entries, Probes};
 use crate::sampling::run::{Conclusion, Task};
-use crate::sampling::statistics::{self, Scalar};
+use crate::sampling::statistics::Scalar;
 use crate::{Error, Result};
 
 /// Share of the error asked for, or of one probe's standard deviation, that a quadrature may be uncertain by.
 const SHARE: f64 = 0.05;
 
 /// Negative Ritz values beyond that many units of roundoff, relative to the largest, are no rounding.
-const ROUNDING_UNITS: f64 = 64.0;
+const NEGATIVE_UNITS: f64 = 64.0;
 
 /// One probe after another: a Krylov space each, whose basis is the only thing kept of it in the end but for a [`Form`].
 #[derive(Debug, Clone)]
@@ -128,7 +128,7 @@ impl Quadrature {
         let beta = columns[m - 1].get(m).copied().unwrap_or(0.0);
         let gauss = Rule::new(&projected)?;
         let largest = gauss.nodes.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
-        let rounding = ROUNDING_UNITS * self.unit_roundoff * largest;
+        let rounding = NEGATIVE_UNITS * self.unit_roundoff * largest;
         let least = gauss.nodes[0];
         if least < -rounding {
             return Err(Error::Input(format!(
@@ -172,7 +172,7 @@ impl Quadrature {
     fn settled(&self, form: &Form) -> bool {
         let open = 0.5 * (form.upper - form.lower);
         let value = 0.5 * (form.upper + form.lower);
-        let rounding = statistics::ROUNDING_UNITS * self.unit_roundoff;
+        let rounding = ROUNDING_UNITS * self.unit_roundoff;
         let spread = SHARE * (form.variance / (self.finished.len() + 1) as f64).sqrt();
         open <= self.tolerance.max(rounding) * value.abs() || (self.tolerance == 0.0 && open <= spread)
     }

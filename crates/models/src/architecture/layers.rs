@@ -83,7 +83,14 @@ impl Net {
         let bias = self.optional("bias", affine, &shape, Initial::Constant(0.0))?;
         let (weight, bias) = (weight.as_ref(), bias.as_ref());
         match self.batch_norm_mode() {
-            BatchNormMode::Batch => self.in_layer(x.batch_norm_train(weight, bias, eps)),
+            BatchNormMode::Batch => {
+                match self.record_statistics(|| self.in_layer(x.channel_statistics()))? {
+                    Some([mean, variance]) => {
+                        self.in_layer(x.batch_norm(&mean, &variance, weight, bias, eps))
+                    }
+                    None => self.in_layer(x.batch_norm_train(weight, bias, eps)),
+                }
+            }
             BatchNormMode::Eval => {
                 let mean = self.buffer("running_mean", &shape, 0.0)?;
                 let variance = self.buffer("running_var", &shape, 1.0)?;

@@ -38,6 +38,8 @@ struct Record {
     roles: BTreeMap<String, (Role, Initial)>,
     batch_norm: bool,
     notes: Vec<String>,
+    /// Statistics of the batch under the names of the running ones, where they are to be recorded.
+    statistics: Option<Vec<(String, Value)>>,
 }
 
 /// A scoped view of a graph under construction, like candle's `VarBuilder`: `net.pp("layer1").pp(0)` names tensors
@@ -54,6 +56,36 @@ impl Net {
     /// The outermost scope.
     pub fn new(graph: &GraphBuilder, mode: BatchNormMode) -> Self {
         Self { graph: graph.clone(), prefix: String::new(), mode, record: Rc::default() }
+    }
+
+    /// The same, which remembers what every batch norm normalises with; for [`BatchNormMode::Batch`].
+    #[must_use]
+    pub fn recording_statistics(self) -> Self {
+        self.record.borrow_mut().statistics = Some(vec![]);
+        self
+    }
+
+    /// The statistics recorded so far, in order of appearance: mean and biased variance `[c]` of each batch norm under
+    /// the names of the running ones.
+    pub fn statistics(&self) -> Vec<(String, Value)> {
+        self.record.borrow().statistics.clone().unwrap_or_default()
+    }
+
+    /// Remembers statistics of this scope, if that was asked for; whether it was.
+    pub(super) fn record_statistics(
+        &self,
+        statistics: impl FnOnce() -> Result<[Value; 2]>,
+    ) -> Result<Option<[Value; 2]>> {
+        if self.record.borrow().statistics.is_none() {
+            return Ok(None);
+        }
+        let found = statistics()?;
+        let named =
+            ["running_mean", "running_var"].map(|name| self.path(name)).into_iter().zip(found.clone());
+        if let Some(all) = &mut self.record.borrow_mut().statistics {
+            all.extend(named);
+        }
+        Ok(Some(found))
     }
 
     /// The scope `part` within this one ("push prefix").

@@ -6,6 +6,9 @@ use std::{
 };
 
 use candle_core::Tensor;
+use rand::SeedableRng;
+use rand::seq::index;
+use rand_chacha::ChaCha8Rng;
 
 use super::{detect, digits, error::DataError, fingerprint, options::DataOptions, raw::Raw};
 
@@ -149,10 +152,33 @@ impl Dataset {
         Ok((self.inputs.narrow(0, range.start, length)?, self.targets.narrow(range.start, length)?))
     }
 
+    /// So many different examples, drawn by the seed alone, in the order of the set.
+    ///
+    /// # Errors
+    /// [`DataError::SampleSize`] unless `count` is between 1 and the number of examples.
+    pub fn sample(&self, count: usize, seed: u64) -> Result<Self, DataError> {
+        let examples = self.examples();
+        if count == 0 || count > examples {
+            return Err(DataError::SampleSize { asked: count, examples });
+        }
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut chosen: Vec<u32> =
+            index::sample(&mut random, examples, count).into_iter().map(|i| i as u32).collect();
+        chosen.sort_unstable();
+        let chosen = Tensor::new(chosen, self.inputs.device())?;
+        let pick = |tensor: &Tensor| tensor.index_select(&chosen, 0);
+        let targets = match &self.targets {
+            Targets::Classes(tensor) => Targets::Classes(pick(tensor)?),
+            Targets::Real(tensor) => Targets::Real(pick(tensor)?),
+            Targets::Tokens(tensor) => Targets::Tokens(pick(tensor)?),
+        };
+        Ok(Self { inputs: pick(&self.inputs)?, targets, ..self.clone() })
+    }
+
     /// SHA-256 of what the set was read from, as 64 hexadecimal digits: of the file where it is one (as `sha256sum`
     /// prints it), else of the list `HASH  NAME` of its files, one a line. `None` for a set made in memory.
     ///
-    /// It tells whether two results used the same files; split and limit are not part of it.
+    /// It tells whether two results used the same files; split, limit and sample are not part of it.
     ///
     /// # Errors
     /// [`DataError::Unreadable`] when a file has gone.

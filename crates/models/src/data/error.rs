@@ -27,6 +27,16 @@ pub enum DataError {
         /// The operating system's reason.
         cause: std::io::Error,
     },
+    /// A sample of no examples, or of more than there are.
+    #[error(
+        "a sample of {asked} examples cannot be drawn from {examples}: ask for at least 1 and at most that many"
+    )]
+    SampleSize {
+        /// How many were asked for.
+        asked: usize,
+        /// How many there are.
+        examples: usize,
+    },
     /// A file of no bytes.
     #[error("{} is an empty file: fetch or save it again", path.display())]
     Empty {

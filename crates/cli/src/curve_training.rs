@@ -1,0 +1,336 @@
+//! Training a curve between two checkpoints: mini-batches, progress, and the state to go on from.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use candle_core::{DType, Device, Tensor};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use relief_hessian::{Control, Error, Objective};
+use relief_landscape::{
+    BandLoss, BandProgress, BandState, Curve, CurveKind, CurveTraining, ElasticBand, Ending, LossAndGradient,
+    TrainingState,
+};
+use relief_models::checkpoint::{Checkpoint, save};
+use relief_models::task::{Measure, Minibatches, StatisticsPass, TaskError, TaskOptions};
+use serde::Serialize;
+
+use crate::exit::Failure;
+use crate::interrupt;
+use crate::load::Loaded;
+
+/// How a curve is made.
+#[derive(Debug, Clone, Args, Serialize)]
+pub(crate) struct TrainingArguments {
+    /// A smooth curve, a chain of straight segments, or an elastic band (`AutoNEB`)
+    #[arg(long, value_enum, default_value = "bezier", help_heading = "Curve")]
+    pub(crate) curve: CurveArgument,
+
+    /// Points that bend the curve, besides its ends
+    #[arg(long, value_name = "K", default_value_t = 1, help_heading = "Curve")]
+    pub(crate) bends: usize,
+
+    /// Passes over the data
+    #[arg(long, value_name = "E", default_value_t = 60, help_heading = "Curve")]
+    pub(crate) epochs: usize,
+
+    /// Step size of the first half of the epochs; then it falls to a hundredth
+    #[arg(long, value_name = "ETA", default_value_t = 0.05, help_heading = "Curve")]
+    pub(crate) eta: f64,
+
+    /// Momentum
+    #[arg(long, value_name = "MU", default_value_t = 0.9, help_heading = "Curve")]
+    pub(crate) momentum: f64,
+
+    /// Examples of a mini-batch [default: 128, or all if they are fewer]
+    #[arg(long, value_name = "B", help_heading = "Curve")]
+    pub(crate) mini_batch: Option<usize>,
+
+    /// The factor w of w/2 |theta|^2 on the weights on the curve, for training alone
+    #[arg(long, value_name = "W", default_value_t = 1e-4, help_heading = "Curve")]
+    pub(crate) l2: f64,
+
+    /// Length of the elastic band's schedule as a share of the published one, which has 16,000 steps
+    #[arg(long, value_name = "F", default_value_t = 0.05, help_heading = "Curve")]
+    pub(crate) band_schedule: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CurveArgument {
+    Bezier,
+    Chain,
+    Band,
+}
+
+/// A curve in training.
+pub(crate) struct Trainer<'a> {
+    loaded: &'a Loaded,
+    arguments: &'a TrainingArguments,
+    minibatches: Minibatches,
+    statistics: Option<StatisticsPass>,
+    seed: u64,
+    /// The saved state, and what it must agree with.
+    state: &'a Path,
+    context: String,
+}
+
+impl<'a> Trainer<'a> {
+    pub(crate) fn new(
+        loaded: &'a Loaded,
+        arguments: &'a TrainingArguments,
+        seed: u64,
+        ends: &str,
+        state: &'a Path,
+    ) -> Result<Self, Failure> {
+        let Loaded { architecture, tensors, data, .. } = loaded;
+        let options = TaskOptions { weight_decay: 0.0, ..loaded.options.clone() };
+        let size = arguments.mini_batch.unwrap_or(128.min(data.examples()));
+        let minibatches = Minibatches::new(architecture, tensors, data, &options, size)?;
+        let statistics = StatisticsPass::new(architecture, tensors, data, &options)?;
+        let settings = serde_json::to_string(arguments).map_err(|e| Failure::Numbers(e.to_string()))?;
+        let context = format!("relief-curve-1 {} {ends} {settings} {size} {seed}", loaded.identity());
+        Ok(Self { loaded, arguments, minibatches, statistics, seed, state, context })
+    }
+
+    /// Trains from where the saved state stands if there is one to go on from; none after Ctrl-C, with the state saved. Also
+    /// the steps it took.
+    pub(crate) fn run(
+        &self,
+        start: Vec<f64>,
+        end: Vec<f64>,
+        resume: bool,
+        record: &mut dyn FnMut(usize, f64) -> Result<(), Failure>,
+    ) -> Result<Option<(Curve, usize)>, Failure> {
+        let saved = if resume { Some(Saved::load(self.state, &self.context)?) } else { None };
+        match self.arguments.curve {
+            CurveArgument::Bezier => self.curve(CurveKind::Bezier, start, end, saved, record),
+            CurveArgument::Chain => self.curve(CurveKind::Chain, start, end, saved, record),
+            CurveArgument::Band => self.band(start, end, saved, record),
+        }
+    }
+
+    fn curve(
+        &self,
+        kind: CurveKind,
+        start: Vec<f64>,
+        end: Vec<f64>,
+        saved: Option<Saved>,
+        record: &mut dyn FnMut(usize, f64) -> Result<(), Failure>,
+    ) -> Result<Option<(Curve, usize)>, Failure> {
+        let TrainingArguments { epochs, eta, momentum, l2, bends, .. } = *self.arguments;
+        let per_epoch = self.minibatches.per_epoch();
+        let training = CurveTraining {
+            epochs,
+            batches_per_epoch: per_epoch,
+            eta,
+            momentum,
+            nesterov: false,
+            weight_decay: l2,
+            seed: self.seed,
+        };
+        let mut state = match saved {
+            Some(saved) => TrainingState {
+                step: saved.counts[0],
+                curve: Curve::new(kind, saved.points)?,
+                velocities: saved.velocities,
+            },
+            None => TrainingState::new(Curve::straight(kind, start, end, bends)?),
+        };
+        let mut watch = Watch::new(training.steps(), state.step);
+        let mut gradient = |step: usize, point: &[f64]| self.gradient(step, point);
+        let (mut sum, mut failure) = (0.0, None);
+        let ending = training.run(&mut state, &mut gradient, &mut |step, state| {
+            sum += step.loss;
+            if state.step % per_epoch == 0 {
+                failure = failure.take().or(record(state.step, sum / per_epoch as f64).err());
+                sum = 0.0;
+            }
+            let saved = || Saved {
+                points: state.curve.points().to_vec(),
+                velocities: state.velocities.clone(),
+                counts: vec![state.step],
+                ..Saved::default()
+            };
+            watch.told(state.step, self, &saved, &mut failure)
+        });
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        Ok((ending? == Ending::Finished).then_some((state.curve, state.step)))
+    }
+
+    fn band(
+        &self,
+        start: Vec<f64>,
+        end: Vec<f64>,
+        saved: Option<Saved>,
+        record: &mut dyn FnMut(usize, f64) -> Result<(), Failure>,
+    ) -> Result<Option<(Curve, usize)>, Failure> {
+        let TrainingArguments { eta, momentum, l2, band_schedule, .. } = *self.arguments;
+        let mut band = ElasticBand { momentum, weight_decay: l2, ..ElasticBand::published(band_schedule) };
+        // The published rates are shares of 0.1.
+        band.cycles.iter_mut().for_each(|cycle| cycle.eta *= eta / 0.1);
+        let mut state = match saved {
+            Some(saved) => BandState {
+                pivots: saved.points,
+                velocities: saved.velocities,
+                shares: saved.shares,
+                losses: saved.losses,
+                cycle: saved.counts[0],
+                step: saved.counts[1],
+                inserted: saved.counts[2] == 1,
+            },
+            None => BandState::new(Curve::straight(CurveKind::Chain, start, end, 0)?)?,
+        };
+        let before = |state: &BandState| {
+            band.cycles[..state.cycle].iter().map(|cycle| cycle.steps).sum::<usize>() + state.step
+        };
+        let mut watch = Watch::new(band.steps(), before(&state));
+        let mut failure = None;
+        let ending = band.run(&mut state, self, &mut |progress, state| {
+            if let BandProgress::Stepped { step, highest, .. } = progress
+                && (step + 1) % self.minibatches.per_epoch() == 0
+            {
+                failure = failure.take().or(record(step + 1, *highest).err());
+            }
+            let saved = || Saved {
+                points: state.pivots.clone(),
+                velocities: state.velocities.clone(),
+                shares: state.shares.clone(),
+                losses: state.losses.clone(),
+                counts: vec![state.cycle, state.step, usize::from(state.inserted)],
+            };
+            watch.told(before(state), self, &saved, &mut failure)
+        });
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        Ok((ending? == Ending::Finished).then_some((state.chain()?, band.steps())))
+    }
+
+    fn gradient(&self, step: usize, point: &[f64]) -> relief_hessian::Result<LossAndGradient> {
+        let at = self.minibatches.parameters().at(point)?;
+        let examples = self.minibatches.examples_at(step, self.seed);
+        self.minibatches.gradient(&at, &examples).map_err(other)
+    }
+}
+
+impl BandLoss for Trainer<'_> {
+    fn gradient(&self, step: usize, _: usize, point: &[f64]) -> relief_hessian::Result<LossAndGradient> {
+        Trainer::gradient(self, step, point)
+    }
+
+    fn loss(&self, point: &[f64]) -> relief_hessian::Result<f64> {
+        let at = self.loaded.task.objective.parameters().at(point)?;
+        let statistics = self.statistics.as_ref().map(|pass| pass.at(&at)).transpose().map_err(other)?;
+        let how = Measure { statistics: statistics.as_ref(), ..Measure::default() };
+        Ok(self.loaded.task.measure_as(&at, &how).map_err(other)?.loss)
+    }
+}
+
+fn other(error: TaskError) -> Error {
+    Error::Other(error.to_string())
+}
+
+/// The bar, Ctrl-C, and when the state was saved last.
+struct Watch {
+    bar: ProgressBar,
+    saved: Instant,
+}
+
+/// Between two saved states.
+const SAVE_EVERY: Duration = Duration::from_secs(5);
+
+impl Watch {
+    fn new(steps: usize, done: usize) -> Self {
+        let bar = ProgressBar::new(steps as u64).with_prefix("curve");
+        let style = "{prefix}  {bar:30} {pos}/{len} steps  {elapsed} elapsed, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        bar.set_position(done as u64);
+        bar.reset_eta();
+        Self { bar, saved: Instant::now() }
+    }
+
+    fn told(
+        &mut self,
+        step: usize,
+        trainer: &Trainer<'_>,
+        state: &dyn Fn() -> Saved,
+        failure: &mut Option<Failure>,
+    ) -> Control {
+        self.bar.set_position(step as u64);
+        let stop = interrupt::requested();
+        if stop || self.saved.elapsed() >= SAVE_EVERY {
+            *failure = failure.take().or(state().save(trainer.state, &trainer.context).err());
+            self.saved = Instant::now();
+        }
+        if stop || failure.is_some() { Control::Interrupt } else { Control::Continue }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A state as it lies in its file: all numbers in double precision, so that not one digit is lost.
+#[derive(Debug, Default)]
+struct Saved {
+    points: Vec<Vec<f64>>,
+    velocities: Vec<Vec<f64>>,
+    shares: Vec<f64>,
+    losses: Vec<f64>,
+    counts: Vec<usize>,
+}
+
+impl Saved {
+    fn save(&self, path: &Path, context: &str) -> Result<(), Failure> {
+        let tensor = |values: &[f64]| Tensor::new(values, &Device::Cpu).map_err(Error::from);
+        let mut tensors = BTreeMap::new();
+        for (name, all) in [("point", &self.points), ("velocity", &self.velocities)] {
+            for (nth, values) in all.iter().enumerate() {
+                tensors.insert(format!("{name}.{nth:04}"), tensor(values)?);
+            }
+        }
+        let counts: Vec<f64> = self.counts.iter().map(|n| *n as f64).collect();
+        for (name, values) in [("shares", &self.shares), ("losses", &self.losses), ("counts", &counts)] {
+            if !values.is_empty() {
+                tensors.insert(name.to_string(), tensor(values)?);
+            }
+        }
+        Ok(save(path, &tensors, &[("context".to_string(), context.to_string())].into())?)
+    }
+
+    fn load(path: &Path, context: &str) -> Result<Self, Failure> {
+        let checkpoint = Checkpoint::load(path)?;
+        if checkpoint.metadata.get("context").is_none_or(|found| found != context) {
+            return Err(Failure::Input(format!(
+                "`{}` is not the state of this curve: resume with the arguments, checkpoints and data that it was begun with",
+                path.display()
+            )));
+        }
+        let mut saved = Self::default();
+        for (name, tensor) in &checkpoint.tensors {
+            let values = tensor
+                .to_dtype(DType::F64)
+                .and_then(|t| t.flatten_all())
+                .and_then(|t| t.to_vec1::<f64>())
+                .map_err(Error::from)?;
+            match name.split('.').next().unwrap_or_default() {
+                "point" => saved.points.push(values),
+                "velocity" => saved.velocities.push(values),
+                "shares" => saved.shares = values,
+                "losses" => saved.losses = values,
+                _ => saved.counts = values.iter().map(|n| *n as usize).collect(),
+            }
+        }
+        // A band has three counts, a curve has one; the rest is checked where it is used.
+        saved.counts.resize(3, 0);
+        Ok(saved)
+    }
+}
