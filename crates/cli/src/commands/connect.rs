@@ -23,7 +23,7 @@ use crate::saved::Results;
 use crate::scans::{Job, nodes};
 use crate::survey::{Lies, Survey, SurveyArguments};
 use crate::traces::{MarkKind, Trace};
-use crate::{connection_figures, interrupt, numbers, output, report, surfaces, table};
+use crate::{connection_figures, interrupt, numbers, output, report, surface_figures, table};
 
 /// Find a curve of low loss between two checkpoints, and hold it against the straight line
 #[derive(Debug, Args)]
@@ -192,7 +192,7 @@ impl Picture<'_> {
         let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
         output::write(&folder.file("plane.json"), format!("{json}\n").as_bytes())?;
         let saved = Results::of(&json, "the result")?.surfaces;
-        surfaces::figure("", &saved, Show::Loss, false)?.save(folder.file("plane.png"))?;
+        surface_figures::figure("", &saved, Show::Loss, false)?.save(folder.file("plane.png"))?;
         Ok(true)
     }
 }
