@@ -78,13 +78,23 @@ pub enum MissedCopies {
     Never,
 }
 
-/// How a run ended.
+/// How a run ended: with a result (here the pairs, converged or not), or in a state to go on from.
 #[derive(Debug, Clone)]
-pub enum Outcome {
-    /// The pairs, converged or not.
-    Done(Eigen),
-    /// The observer interrupted; [`Lanczos::resume`] goes on from here to the same digits.
-    Interrupted(LanczosState),
+pub enum Outcome<T = Eigen, S = LanczosState> {
+    /// The result.
+    Done(T),
+    /// The observer interrupted; `resume` ([`Lanczos::resume`]) goes on from here to the same digits.
+    Interrupted(S),
+}
+
+impl<T, S> Outcome<T, S> {
+    /// The result turned into another.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U, S> {
+        match self {
+            Self::Done(result) => Outcome::Done(change(result)),
+            Self::Interrupted(state) => Outcome::Interrupted(state),
+        }
+    }
 }
 
 /// Units of roundoff, relative to the largest |Ritz value|, by which a Rayleigh quotient may be off because the products

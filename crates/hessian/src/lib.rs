@@ -3,7 +3,8 @@
 //! An [`Objective`] is a finite-sum loss over a fixed data set ([`GraphObjective`] from the engine's graphs,
 //! [`CandleObjective`] from any candle closure). [`Curvature`] linearizes it at a point and offers its matrices as
 //! [`SymmetricOperator`]s; [`Lanczos`] finds their extreme eigenvalues with residuals and bounds, and [`SpectralDensity`]
-//! the distribution of all eigenvalues, within bounds too.
+//! the distribution of all eigenvalues, within bounds too. [`Trace`], [`Diagonal`], [`Frobenius`] and [`SpectralSum`]
+//! estimate sums from random products, with error estimates that hold.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
@@ -11,22 +12,29 @@ mod adapters;
 mod candle_objective;
 mod check;
 mod curvature;
+mod diagonal;
 mod eigen;
 mod error;
+mod frobenius;
 mod graph_objective;
 mod lanczos;
 mod objective;
 mod operator;
 mod parameters;
+mod sampling;
+mod spectral_sum;
 mod spectrum;
 mod state_file;
+mod trace;
 
 pub use adapters::{Affine, Counted, Deflated, Restricted, Sum};
 pub use candle_objective::CandleObjective;
 pub use check::{Finding, Report, check};
 pub use curvature::{Curvature, CurvatureOperator, DEFAULT_MEMORY, Matrix};
+pub use diagonal::{Diagonal, DiagonalEstimate, DiagonalMethod};
 pub use eigen::{Eigen, EigenPair, Status};
 pub use error::{Error, Result};
+pub use frobenius::{Frobenius, FrobeniusEstimate, FrobeniusMethod};
 pub use graph_objective::{Batch, GraphObjective};
 pub use lanczos::{
     Control, Lanczos, LanczosState, MissedCopies, Observer, Outcome, Progress, Silent, Wanted,
@@ -34,7 +42,10 @@ pub use lanczos::{
 pub use objective::{Evaluation, Linearization, Objective, gradient, loss, weight_decay_term};
 pub use operator::{Dense, SymmetricOperator};
 pub use parameters::{Parameters, matching};
+pub use sampling::{EstimateState, EstimateStatus, Estimating, Sampling, Target};
+pub use spectral_sum::{SpectralSum, SpectralSumEstimate, Summand};
 pub use spectrum::{
     Cumulative, DensityCurve, LogDensityCurve, Moment, Outliers, Plan, Probe, SpectralDensity, Spectrum,
     SpectrumObserver, SpectrumOutcome, SpectrumProgress, SpectrumState, Tail,
 };
+pub use trace::{Trace, TraceEstimate, TraceMethod};

@@ -1,9 +1,9 @@
 //! Being told of a run's progress, and stopping it.
 
-/// Told of every product.
-pub trait Observer {
-    /// Called after each product.
-    fn product(&mut self, progress: &Progress) -> Control;
+/// Told of every product (or of every few, where products come in blocks), with progress as the work at hand measures it.
+pub trait Observer<P = Progress> {
+    /// Called after each product or block.
+    fn product(&mut self, progress: &P) -> Control;
 }
 
 /// What an observer answers.
@@ -36,8 +36,8 @@ pub struct Progress {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
-impl Observer for Silent {
-    fn product(&mut self, _: &Progress) -> Control {
+impl<P> Observer<P> for Silent {
+    fn product(&mut self, _: &P) -> Control {
         Control::Continue
     }
 }

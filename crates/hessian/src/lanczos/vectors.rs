@@ -61,7 +61,8 @@ pub(crate) fn random(n: usize, seed: u64, draw: u64) -> Vec<f64> {
     (0..n).map(|_| StandardNormal.sample(&mut generator)).collect()
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+/// x'y, of short vectors or pieces.
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut lanes = [0.0; 8];
     let (xs, ys) = (a.chunks_exact(8), b.chunks_exact(8));
     let rest: f64 = xs.remainder().iter().zip(ys.remainder()).map(|(a, b)| a * b).sum();
