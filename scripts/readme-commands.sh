@@ -7,6 +7,8 @@ commands=$(awk '/^```sh$/ {on = 1; next} /^```$/ {on = 0} on' README.md | grep -
 [ -n "$commands" ] || { echo "README.md shows no commands" >&2; exit 1; }
 relief() { cargo run --release --quiet -- "$@"; }
 out=$(mktemp -d)
+# A run's folder is never written over.
+rm -rf target/connect
 trap 'rm -rf "$out"' EXIT
 count=0
 while IFS= read -r line; do

@@ -1,10 +1,9 @@
 //! Training a curve between two checkpoints: mini-batches, progress, and the state to go on from.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use candle_core::{DType, Device, Tensor};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use relief_hessian::{Control, Error, Objective};
@@ -12,10 +11,10 @@ use relief_landscape::{
     BandLoss, BandProgress, BandState, Curve, CurveKind, CurveTraining, ElasticBand, Ending, LossAndGradient,
     TrainingState,
 };
-use relief_models::checkpoint::{Checkpoint, save};
 use relief_models::task::{Measure, Minibatches, StatisticsPass, TaskError, TaskOptions};
 use serde::Serialize;
 
+use crate::curve_state::CurveState;
 use crate::exit::Failure;
 use crate::interrupt;
 use crate::load::Loaded;
@@ -32,7 +31,7 @@ pub(crate) struct TrainingArguments {
     pub(crate) bends: usize,
 
     /// Passes over the data
-    #[arg(long, value_name = "E", default_value_t = 60, help_heading = "Curve")]
+    #[arg(long, value_name = "E", default_value_t = 100, help_heading = "Curve")]
     pub(crate) epochs: usize,
 
     /// Step size of the first half of the epochs; then it falls to a hundredth
@@ -74,6 +73,8 @@ pub(crate) struct Trainer<'a> {
     /// The saved state, and what it must agree with.
     state: &'a Path,
     context: String,
+    /// Examples whose gradients were computed.
+    seen: AtomicUsize,
 }
 
 impl<'a> Trainer<'a> {
@@ -91,7 +92,16 @@ impl<'a> Trainer<'a> {
         let statistics = StatisticsPass::new(architecture, tensors, data, &options)?;
         let settings = serde_json::to_string(arguments).map_err(|e| Failure::Numbers(e.to_string()))?;
         let context = format!("relief-curve-1 {} {ends} {settings} {size} {seed}", loaded.identity());
-        Ok(Self { loaded, arguments, minibatches, statistics, seed, state, context })
+        Ok(Self {
+            loaded,
+            arguments,
+            minibatches,
+            statistics,
+            seed,
+            state,
+            context,
+            seen: AtomicUsize::new(0),
+        })
     }
 
     /// Trains from where the saved state stands if there is one to go on from; none after Ctrl-C, with the state saved. Also
@@ -103,7 +113,7 @@ impl<'a> Trainer<'a> {
         resume: bool,
         record: &mut dyn FnMut(usize, f64) -> Result<(), Failure>,
     ) -> Result<Option<(Curve, usize)>, Failure> {
-        let saved = if resume { Some(Saved::load(self.state, &self.context)?) } else { None };
+        let saved = if resume { Some(CurveState::load(self.state, &self.context)?) } else { None };
         match self.arguments.curve {
             CurveArgument::Bezier => self.curve(CurveKind::Bezier, start, end, saved, record),
             CurveArgument::Chain => self.curve(CurveKind::Chain, start, end, saved, record),
@@ -116,7 +126,7 @@ impl<'a> Trainer<'a> {
         kind: CurveKind,
         start: Vec<f64>,
         end: Vec<f64>,
-        saved: Option<Saved>,
+        saved: Option<CurveState>,
         record: &mut dyn FnMut(usize, f64) -> Result<(), Failure>,
     ) -> Result<Option<(Curve, usize)>, Failure> {
         let TrainingArguments { epochs, eta, momentum, l2, bends, .. } = *self.arguments;
@@ -147,11 +157,11 @@ impl<'a> Trainer<'a> {
                 failure = failure.take().or(record(state.step, sum / per_epoch as f64).err());
                 sum = 0.0;
             }
-            let saved = || Saved {
+            let saved = || CurveState {
                 points: state.curve.points().to_vec(),
                 velocities: state.velocities.clone(),
                 counts: vec![state.step],
-                ..Saved::default()
+                ..CurveState::default()
             };
             watch.told(state.step, self, &saved, &mut failure)
         });
@@ -165,7 +175,7 @@ impl<'a> Trainer<'a> {
         &self,
         start: Vec<f64>,
         end: Vec<f64>,
-        saved: Option<Saved>,
+        saved: Option<CurveState>,
         record: &mut dyn FnMut(usize, f64) -> Result<(), Failure>,
     ) -> Result<Option<(Curve, usize)>, Failure> {
         let TrainingArguments { eta, momentum, l2, band_schedule, .. } = *self.arguments;
@@ -195,7 +205,7 @@ impl<'a> Trainer<'a> {
             {
                 failure = failure.take().or(record(step + 1, *highest).err());
             }
-            let saved = || Saved {
+            let saved = || CurveState {
                 points: state.pivots.clone(),
                 velocities: state.velocities.clone(),
                 shares: state.shares.clone(),
@@ -210,9 +220,15 @@ impl<'a> Trainer<'a> {
         Ok((ending? == Ending::Finished).then_some((state.chain()?, band.steps())))
     }
 
+    /// Gradients over the whole data set that the mini-batches so far make up.
+    pub(crate) fn gradients(&self) -> usize {
+        self.seen.load(Ordering::Relaxed).div_ceil(self.minibatches.examples())
+    }
+
     fn gradient(&self, step: usize, point: &[f64]) -> relief_hessian::Result<LossAndGradient> {
         let at = self.minibatches.parameters().at(point)?;
         let examples = self.minibatches.examples_at(step, self.seed);
+        self.seen.fetch_add(examples.len(), Ordering::Relaxed);
         self.minibatches.gradient(&at, &examples).map_err(other)
     }
 }
@@ -259,7 +275,7 @@ impl Watch {
         &mut self,
         step: usize,
         trainer: &Trainer<'_>,
-        state: &dyn Fn() -> Saved,
+        state: &dyn Fn() -> CurveState,
         failure: &mut Option<Failure>,
     ) -> Control {
         self.bar.set_position(step as u64);
@@ -275,62 +291,5 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
-    }
-}
-
-/// A state as it lies in its file: all numbers in double precision, so that not one digit is lost.
-#[derive(Debug, Default)]
-struct Saved {
-    points: Vec<Vec<f64>>,
-    velocities: Vec<Vec<f64>>,
-    shares: Vec<f64>,
-    losses: Vec<f64>,
-    counts: Vec<usize>,
-}
-
-impl Saved {
-    fn save(&self, path: &Path, context: &str) -> Result<(), Failure> {
-        let tensor = |values: &[f64]| Tensor::new(values, &Device::Cpu).map_err(Error::from);
-        let mut tensors = BTreeMap::new();
-        for (name, all) in [("point", &self.points), ("velocity", &self.velocities)] {
-            for (nth, values) in all.iter().enumerate() {
-                tensors.insert(format!("{name}.{nth:04}"), tensor(values)?);
-            }
-        }
-        let counts: Vec<f64> = self.counts.iter().map(|n| *n as f64).collect();
-        for (name, values) in [("shares", &self.shares), ("losses", &self.losses), ("counts", &counts)] {
-            if !values.is_empty() {
-                tensors.insert(name.to_string(), tensor(values)?);
-            }
-        }
-        Ok(save(path, &tensors, &[("context".to_string(), context.to_string())].into())?)
-    }
-
-    fn load(path: &Path, context: &str) -> Result<Self, Failure> {
-        let checkpoint = Checkpoint::load(path)?;
-        if checkpoint.metadata.get("context").is_none_or(|found| found != context) {
-            return Err(Failure::Input(format!(
-                "`{}` is not the state of this curve: resume with the arguments, checkpoints and data that it was begun with",
-                path.display()
-            )));
-        }
-        let mut saved = Self::default();
-        for (name, tensor) in &checkpoint.tensors {
-            let values = tensor
-                .to_dtype(DType::F64)
-                .and_then(|t| t.flatten_all())
-                .and_then(|t| t.to_vec1::<f64>())
-                .map_err(Error::from)?;
-            match name.split('.').next().unwrap_or_default() {
-                "point" => saved.points.push(values),
-                "velocity" => saved.velocities.push(values),
-                "shares" => saved.shares = values,
-                "losses" => saved.losses = values,
-                _ => saved.counts = values.iter().map(|n| *n as usize).collect(),
-            }
-        }
-        // A band has three counts, a curve has one; the rest is checked where it is used.
-        saved.counts.resize(3, 0);
-        Ok(saved)
     }
 }

@@ -129,13 +129,21 @@ pub(crate) fn make(
                     eigen: None,
                 }
             }
-            Named::Eigen(rank) => Direction {
-                vector: vectors[rank - 1].clone(),
-                label: format!("v{}", studies::subscript(*rank)),
-                unit: "L2 distance",
-                random: None,
-                eigen: pairs.get(rank - 1).map(|pair| (*rank, pair.clone())),
-            },
+            Named::Eigen(rank) => {
+                let found = vectors.get(rank - 1).zip(pairs.get(rank - 1));
+                let (vector, pair) = found.ok_or_else(|| {
+                    Failure::Numbers(format!(
+                        "eigenvector number {rank} was not found: ask for a smaller one"
+                    ))
+                })?;
+                Direction {
+                    vector: vector.clone(),
+                    label: format!("v{}", studies::subscript(*rank)),
+                    unit: "L2 distance",
+                    random: None,
+                    eigen: Some((*rank, pair.clone())),
+                }
+            }
             Named::Ascent(ascent) => {
                 let (label, unit) = match ascent {
                     Ascent::Gradient => ("gradient", "L2 distance"),

@@ -5,7 +5,7 @@ use relief_plot::{Figure, Report};
 use crate::commands::surface::Show;
 use crate::exit::Failure;
 use crate::saved::Results;
-use crate::{connection_figures, eigenvalue_figures, lines, surfaces};
+use crate::{connection_figures, eigenvalue_figures, lines, surface_figures};
 
 /// A page under construction with one more figure, whose caption stands below it in the page's own letters.
 pub(crate) fn with(report: Report, heading: &str, figure: Figure) -> Result<Report, Failure> {
@@ -17,7 +17,7 @@ pub(crate) fn with(report: Report, heading: &str, figure: Figure) -> Result<Repo
 pub(crate) fn figures(results: &Results, show: Show) -> Result<Vec<(&'static str, Figure)>, Failure> {
     let mut figures = vec![];
     if !results.surfaces.is_empty() {
-        let drawn = |perspective| surfaces::figure("", &results.surfaces, show, perspective);
+        let drawn = |perspective| surface_figures::figure("", &results.surfaces, show, perspective);
         figures.push(("The loss on a plane", drawn(false)?));
         figures.push(("The same as a surface, to be turned", drawn(true)?));
     }

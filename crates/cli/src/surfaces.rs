@@ -1,16 +1,12 @@
-//! Saved surfaces as figures.
+//! Saved surfaces.
 
-use relief_plot::terminal;
-use relief_plot::{
-    Axis, Field, Figure, Grid, Levels, Overlay, Panel, PathKind, PointKind, Quadratic, Surface as Lit,
-};
+use relief_plot::{Grid, Overlay, PathKind, PointKind, Quadratic};
 use serde::Deserialize;
 
 use crate::commands::surface::Show;
 use crate::exit::Failure;
 use crate::exports::Sampled;
-use crate::saved::{Lists, Saved, provenance, subjects};
-use crate::{numbers, output};
+use crate::saved::Lists;
 
 /// Rows of values, each of which may be unknown.
 type Table = Vec<Vec<Option<f64>>>;
@@ -18,16 +14,16 @@ type Table = Vec<Vec<Option<f64>>>;
 /// A surface as any version wrote it: what figures and exports need, and no more.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Surface {
-    plane: Plane,
+    pub(crate) plane: Plane,
     axes: [Vec<f64>; 2],
     loss: Table,
     accuracy: Option<Table>,
     test: Option<Test>,
     curvature: Option<Curvature>,
-    refinement: Option<Refinement>,
+    pub(crate) refinement: Option<Refinement>,
     #[serde(default)]
     marks: Vec<Mark>,
-    trace: Option<Trace>,
+    pub(crate) trace: Option<Trace>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -52,15 +48,15 @@ impl Curvature {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct Refinement {
-    stride: usize,
-    measured: usize,
-    error: Option<Errors>,
+pub(crate) struct Refinement {
+    pub(crate) stride: usize,
+    pub(crate) measured: usize,
+    pub(crate) error: Option<Errors>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct Errors {
-    largest: f64,
+pub(crate) struct Errors {
+    pub(crate) largest: f64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -71,7 +67,7 @@ struct Mark {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct Trace {
+pub(crate) struct Trace {
     kind: String,
     at: Vec<[f64; 2]>,
     residual: Vec<f64>,
@@ -93,7 +89,7 @@ impl Trace {
     }
 
     /// How far the points are from the plane at most: what the picture does not show.
-    fn remark(&self) -> Option<String> {
+    pub(crate) fn remark(&self) -> Option<String> {
         let farthest = self.residual.iter().copied().fold(0.0, f64::max);
         let longest =
             self.at.iter().flat_map(|a| self.at.iter().map(move |b| (a[0] - b[0]).hypot(a[1] - b[1])));
@@ -109,7 +105,7 @@ impl Trace {
 
 impl Surface {
     /// The way and the checkpoints on the plane; the centre where there are none.
-    fn overlays(&self, show: Show) -> Vec<Overlay> {
+    pub(crate) fn overlays(&self, show: Show) -> Vec<Overlay> {
         let mut all = vec![];
         let ends: Vec<[f64; 2]> = self.marks.iter().filter(|m| m.kind == "end").map(|m| m.at).collect();
         if let (Some(trace), [first, .., last]) = (&self.trace, ends.as_slice())
@@ -131,16 +127,16 @@ impl Surface {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct Plane {
-    kind: String,
-    labels: [String; 2],
-    orthonormal: bool,
-    cosine: f64,
-    model: Option<Model>,
+pub(crate) struct Plane {
+    pub(crate) kind: String,
+    pub(crate) labels: [String; 2],
+    pub(crate) orthonormal: bool,
+    pub(crate) cosine: f64,
+    pub(crate) model: Option<Model>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct Model {
+pub(crate) struct Model {
     loss: f64,
     gradient: [f64; 2],
     pairs: [Pair; 2],
@@ -153,7 +149,7 @@ struct Pair {
 
 impl Plane {
     /// The loss to second order around the centre.
-    fn quadratic(&self) -> Option<Quadratic> {
+    pub(crate) fn quadratic(&self) -> Option<Quadratic> {
         self.model.as_ref().map(|model| {
             let [first, second] = [0, 1].map(|i| model.pairs[i].value);
             let hessian = [first, 0.0, second];
@@ -161,11 +157,6 @@ impl Plane {
         })
     }
 }
-
-/// What the caption says of a map with a quadratic model.
-const DASHED: &str = "Dashed: the quadratic model at the same levels.";
-/// Bands of a map.
-const BANDS: usize = 18;
 
 impl Lists for Surface {
     const NAMES: &'static [&'static str] =
@@ -203,7 +194,7 @@ impl Surface {
         (self.axes.to_vec(), known(&self.loss, 1.0))
     }
 
-    fn grid(&self, show: Show) -> Result<Grid, Failure> {
+    pub(crate) fn grid(&self, show: Show) -> Result<Grid, Failure> {
         let [x, y] = self.axes.clone();
         let test = self.test.as_ref();
         let ratios = self.curvature.as_ref().filter(|_| show == Show::Convexity).map(Curvature::ratios);
@@ -228,125 +219,4 @@ impl Surface {
 /// Values row by row in some unit, NaN where unknown.
 fn known(rows: &Table, factor: f64) -> Vec<f64> {
     rows.iter().flatten().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect()
-}
-
-/// How some surfaces are drawn so that they can be compared.
-struct Look {
-    show: Show,
-    levels: Levels,
-    perspective: bool,
-    /// From where to where maps reach; each as far as its own points, if absent.
-    ranges: Option<[[f64; 2]; 2]>,
-}
-
-impl Look {
-    fn new(grids: &[Grid], show: Show, perspective: bool) -> Result<Self, Failure> {
-        let levels = Levels::chosen(&grids.iter().collect::<Vec<_>>(), BANDS, None, show.scale())?;
-        Ok(Self { show, levels, perspective, ranges: None })
-    }
-
-    fn panel(&self, saved: &Saved<Surface>, grid: Grid) -> Panel {
-        let (name, levels) = (saved.name(), Some(self.levels.clone()));
-        let plane = &saved.result.plane;
-        if self.perspective {
-            let [x, y] = plane.labels.clone();
-            let labels = [x, y, self.show.label().to_string()];
-            return Panel::Surface(Lit { levels, ..Lit::new(name, labels, grid) });
-        }
-        let [x, y] = [0, 1].map(|nth| Axis {
-            range: self.ranges.map(|ranges| ranges[nth]),
-            ..Axis::linear(plane.labels[nth].as_str())
-        });
-        let field = Field {
-            scale: self.show.scale(),
-            levels,
-            equal_aspect: plane.orthonormal,
-            model: plane.quadratic().filter(|_| self.show == Show::Loss),
-            ..Field::new(name, x, y, self.show.label(), grid)
-        };
-        Panel::Field(saved.result.overlays(self.show).into_iter().fold(field, Field::with))
-    }
-}
-
-/// Surfaces side by side with the same levels; as lit surfaces where asked.
-pub(crate) fn figure(
-    title: &str,
-    surfaces: &[Saved<Surface>],
-    show: Show,
-    perspective: bool,
-) -> Result<Figure, Failure> {
-    let grids = surfaces.iter().map(|s| s.result.grid(show)).collect::<Result<Vec<_>, _>>()?;
-    let look = Look::new(&grids, show, perspective)?;
-    let panels = surfaces.iter().zip(grids).map(|(saved, grid)| look.panel(saved, grid));
-    let mut lines = provenance(surfaces);
-    let random: Vec<&Plane> =
-        surfaces.iter().map(|s| &s.result.plane).filter(|p| p.kind == "random").collect();
-    if !random.is_empty() {
-        let cosines: Vec<String> = random.iter().map(|plane| format!("{:.3}", plane.cosine)).collect();
-        lines.push(format!("Cosine between the directions: {}.", cosines.join(", ")));
-    }
-    let results = || surfaces.iter().map(|saved| &saved.result);
-    lines.extend(results().filter_map(|surface| surface.trace.as_ref()?.remark()));
-    lines.extend(results().filter_map(|surface| surface.refinement.as_ref()).filter(|r| r.stride > 1).map(
-        |r| {
-            let error = r
-                .error
-                .as_ref()
-                .map_or(String::new(), |e| format!(", error of log10(loss) about {:.0e}", e.largest));
-            format!("{} points measured, the others interpolated{error}.", r.measured)
-        },
-    ));
-    if surfaces.iter().any(|s| s.result.plane.model.is_some()) && show == Show::Loss && !perspective {
-        lines.push(DASHED.to_string());
-    }
-    Ok(Figure::new(title, panels.collect()).captioned(lines.join(" ")))
-}
-
-/// A figure of each surface, all with the same levels and axes.
-pub(crate) fn frames(
-    title: &str,
-    surfaces: &[Saved<Surface>],
-    show: Show,
-    perspective: bool,
-) -> Result<Vec<Figure>, Failure> {
-    let grids = surfaces.iter().map(|s| s.result.grid(show)).collect::<Result<Vec<_>, _>>()?;
-    let reaches = |nth: usize| {
-        let nodes = grids.iter().map(move |grid| [grid.x(), grid.y()][nth]);
-        nodes.map(|nodes| [nodes[0], nodes[nodes.len() - 1]])
-    };
-    let all = [0, 1].map(|nth| {
-        let ends = [f64::INFINITY, f64::NEG_INFINITY];
-        reaches(nth).fold(ends, |[low, high], [l, h]| [low.min(l), high.max(h)])
-    });
-    let falls_short = |nth: usize| {
-        let [low, high] = all[nth];
-        reaches(nth).any(|[l, h]| (l - low).max(high - h) > 1e-9 * (high - low))
-    };
-    if perspective && (falls_short(0) || falls_short(1)) {
-        return Err(Failure::Usage(
-            "the surfaces reach over different ranges, and lit ones would each fill the whole box: draw maps, or measure \
-             them with the same --range"
-                .into(),
-        ));
-    }
-    let look = Look { ranges: Some(all), ..Look::new(&grids, show, perspective)? };
-    let mut caption = subjects(surfaces);
-    if surfaces.iter().any(|s| s.result.plane.model.is_some()) && show == Show::Loss && !perspective {
-        caption.push(DASHED.to_string());
-    }
-    let frame =
-        |(saved, grid)| Figure::new(title, vec![look.panel(saved, grid)]).captioned(caption.join(" "));
-    Ok(surfaces.iter().zip(grids).map(frame).collect())
-}
-
-/// Surfaces in characters, one below the other.
-pub(crate) fn in_characters(surfaces: &[Saved<Surface>], show: Show) -> Result<String, Failure> {
-    let mut out = vec![];
-    for saved in surfaces {
-        let grid = saved.result.grid(show)?;
-        let log = show.scale().is_none() && numbers::wide(grid.values().iter().copied());
-        let picture = terminal::surface(&grid, log, &output::characters(24));
-        out.push(format!("{}: {}\n{}", saved.name(), show.label(), picture.trim_end()));
-    }
-    Ok(out.join("\n\n"))
 }

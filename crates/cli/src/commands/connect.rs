@@ -23,7 +23,7 @@ use crate::saved::Results;
 use crate::scans::{Job, nodes};
 use crate::survey::{Lies, Survey, SurveyArguments};
 use crate::traces::{MarkKind, Trace};
-use crate::{connection_figures, interrupt, numbers, output, report, surfaces, table};
+use crate::{connection_figures, interrupt, numbers, output, report, surface_figures, table};
 
 /// Find a curve of low loss between two checkpoints, and hold it against the straight line
 #[derive(Debug, Args)]
@@ -127,7 +127,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         average,
         ensemble,
     };
-    let envelope = envelope(seed, &survey, connection, begun);
+    let envelope = envelope(seed, &survey, connection, trainer.gradients(), begun);
     let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
     output::write(&folder.file("connect.json"), format!("{json}\n").as_bytes())?;
     let saved = Results::of(&json, "the result")?.connections;
@@ -137,10 +137,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     Ok(exit::Outcome::Done)
 }
 
-fn envelope(seed: u64, survey: &Survey<'_>, connection: Connection, begun: Instant) -> Envelope<Connection> {
+fn envelope(
+    seed: u64,
+    survey: &Survey<'_>,
+    connection: Connection,
+    gradients: usize,
+    begun: Instant,
+) -> Envelope<Connection> {
     let loaded: &Loaded = survey.loaded;
     let evaluations = 2 * survey.passes() * connection.t.len() + 1;
-    let work = Work { products: 0, gradients: 0, evaluations, seconds: begun.elapsed().as_secs_f64() };
+    let work = Work { products: 0, gradients, evaluations, seconds: begun.elapsed().as_secs_f64() };
     let point = Point::with_loss(loaded.loss);
     let mut envelope = Envelope::new("relief/connect/1", seed, loaded, point, (connection, work));
     envelope.notes.extend(survey.note());
@@ -192,7 +198,7 @@ impl Picture<'_> {
         let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
         output::write(&folder.file("plane.json"), format!("{json}\n").as_bytes())?;
         let saved = Results::of(&json, "the result")?.surfaces;
-        surfaces::figure("", &saved, Show::Loss, false)?.save(folder.file("plane.png"))?;
+        surface_figures::figure("", &saved, Show::Loss, false)?.save(folder.file("plane.png"))?;
         Ok(true)
     }
 }

@@ -10,7 +10,7 @@ use crate::exit::{Failure, Outcome};
 use crate::exports::{self, DataFormat};
 use crate::runs::{self, Run};
 use crate::saved::{Kind, Results};
-use crate::{connection_figures, eigenvalue_figures, lines, output, pages, surfaces};
+use crate::{connection_figures, eigenvalue_figures, lines, output, pages, surface_figures};
 
 /// Draw saved results or runs (eigenvalues, lines, surfaces, everything a run recorded), or convert results
 #[derive(Debug, Args)]
@@ -132,7 +132,7 @@ fn results(arguments: &Arguments, files: &[&PathBuf]) -> Result<(), Failure> {
                     )));
                 }
                 Kind::Line => lines::frames(title, &curves),
-                Kind::Surface => surfaces::frames(title, &maps, *show, *perspective)?,
+                Kind::Surface => surface_figures::frames(title, &maps, *show, *perspective)?,
             };
             let rate = arguments.rate.unwrap_or(RATE);
             Animation { rate, ..Animation::new(frames) }.save(path)?;
@@ -141,13 +141,13 @@ fn results(arguments: &Arguments, files: &[&PathBuf]) -> Result<(), Failure> {
             Kind::Eigenvalues => eigenvalue_figures::figure(title, &spectra).save(path)?,
             Kind::Line => lines::figure(title, &curves).save(path)?,
             Kind::Connection => connection_figures::figure(title, &connections).save(path)?,
-            Kind::Surface => surfaces::figure(title, &maps, *show, *perspective)?.save(path)?,
+            Kind::Surface => surface_figures::figure(title, &maps, *show, *perspective)?.save(path)?,
         },
         None => output::print(&match kind {
             Kind::Eigenvalues => eigenvalue_figures::in_characters(&spectra),
             Kind::Line => lines::in_characters(&curves),
             Kind::Connection => connection_figures::in_characters(&connections),
-            Kind::Surface => surfaces::in_characters(&maps, *show)?,
+            Kind::Surface => surface_figures::in_characters(&maps, *show)?,
         }),
     }
     Ok(())
