@@ -17,7 +17,7 @@ fn saved(folder: &Path, name: &str, steepness: f64, reach: f64) -> String {
         "data": {"path": "digits", "examples": 9, "split": "train"},
         "dtype": "f64",
         "result": {
-            "plane": {"unit": "filter-norm units", "cosine": 0.01},
+            "plane": {"kind": "random", "labels": ["one", "two"], "orthonormal": false, "cosine": 0.01},
             "axes": [nodes, nodes],
             "loss": loss,
         },

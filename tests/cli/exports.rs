@@ -41,7 +41,7 @@ fn document(schema: &str, checkpoint: &str, result: &str) -> String {
 }
 
 fn surface_with(checkpoint: &str, x: &[&str], loss: &str, more: &str) -> String {
-    let plane = "\"plane\": {\"kind\": \"random\", \"unit\": \"filter-norm units\", \"cosine\": 0.01}";
+    let plane = "\"plane\": {\"kind\": \"random\", \"labels\": [\"one\", \"two\"], \"orthonormal\": false, \"cosine\": 0.01}";
     let axes = format!("\"axes\": [{}, {}]", row(x), row(&Y));
     document("relief/surface/1", checkpoint, &format!("{plane}, {axes}, \"loss\": {loss}{more}"))
 }
@@ -122,7 +122,7 @@ fn a_surface_of_unequal_sides_becomes_arrays_with_rows_of_constant_y() {
     assert_same(&reals(&file["accuracy"]), &ACCURACY.concat());
     let about = metadata(&file["metadata"]);
     assert_eq!(about["checkpoint"]["path"], "runs/net.safetensors");
-    assert_eq!(about["result"]["plane"]["unit"], "filter-norm units");
+    assert_eq!(about["result"]["plane"]["labels"][0], "one");
     assert!(about["result"]["loss"].is_null(), "the numbers are there once");
 }
 
