@@ -25,6 +25,8 @@ mod report;
 mod runs;
 mod saved;
 mod scans;
+mod spectral;
+mod spectrum_figures;
 mod surfaces;
 mod survey;
 mod table;
@@ -53,6 +55,7 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
     match command {
         Command::Quickstart(arguments) => commands::quickstart::run(&arguments),
         Command::Eigenvalues(arguments) => commands::eigenvalues::run(&arguments),
+        Command::Spectrum(arguments) => commands::spectrum::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Check(arguments) => commands::check::run(arguments),
         Command::Connect(arguments) => commands::connect::run(&arguments),

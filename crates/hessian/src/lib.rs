@@ -35,6 +35,6 @@ pub use objective::{Evaluation, Linearization, Objective, gradient, loss, weight
 pub use operator::{Dense, SymmetricOperator};
 pub use parameters::{Parameters, matching};
 pub use spectrum::{
-    Cumulative, DensityCurve, LogDensityCurve, Moment, Outliers, Plan, Probe, SpectralDensity, Spectrum,
-    SpectrumObserver, SpectrumOutcome, SpectrumProgress, SpectrumState, Tail,
+    Cumulative, CumulativeCurve, DensityCurve, LogDensityCurve, Moment, Outliers, Plan, Probe,
+    SpectralDensity, Spectrum, SpectrumObserver, SpectrumOutcome, SpectrumProgress, SpectrumState, Tail,
 };
