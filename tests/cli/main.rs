@@ -9,6 +9,7 @@ mod landscape;
 #[allow(clippy::unreadable_literal, reason = "as published")]
 mod published;
 mod resume;
+mod spectrum;
 mod verbs;
 
 use std::path::{Path, PathBuf};

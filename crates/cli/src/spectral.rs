@@ -174,7 +174,10 @@ pub(crate) fn numbers(result: &Density) -> String {
     ]);
     for (side, tail) in [("above", &result.outliers.above), ("below", &result.outliers.below)] {
         let Tail { edge, values, at_least, at_most } = tail;
-        let place = format!("outliers {side} {}", numbers::small(*edge));
+        // The edge is the middle of a gap: any place inside it would do.
+        let gap = values.last().map_or(result.rounding, |value| (value - edge).abs());
+        let place =
+            format!("outliers {side} {}", numbers::with_bound(*edge, (0.5 * gap).max(1e-6 * edge.abs())));
         let counts = [values.len(), *at_least, *at_most].map(numbers::count);
         rows.push(std::iter::once(place).chain(counts).chain([percent.clone()]).collect());
     }

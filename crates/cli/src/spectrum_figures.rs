@@ -101,7 +101,7 @@ impl Density {
         let width = self.density.iter().map(|curve| numbers::small(curve.sigma));
         let width = width.chain(self.log_density.iter().map(|curve| format!("{} decades", curve.sigma)));
         format!(
-            "{} random vector{}, {} steps each; Gaussians of width {}; bands hold everywhere with a probability of {} %.",
+            "{} random vector{} with {} steps each, Gaussians of width {}, bounds at {} %.",
             self.probes.len(),
             if self.probes.len() == 1 { "" } else { "s" },
             self.plan.steps,
@@ -126,8 +126,7 @@ impl Density {
     fn is_narrow(&self) -> bool {
         let CumulativeCurve { x, value, .. } = &self.cumulative;
         let place = |share: f64| value.iter().position(|v| *v >= share).map_or(f64::NAN, |i| x[i]);
-        let range = x.last().zip(x.first()).map_or(f64::NAN, |(last, first)| last - first);
-        place(0.9) - place(0.1) < NARROW * range
+        place(0.9) - place(0.1) < NARROW * length(x)
     }
 
     /// Both tails: the magnitude, and the share of eigenvalues beyond it on that side, with its bounds.
@@ -180,56 +179,58 @@ pub(crate) fn figure(title: &str, results: &[Saved<Density>]) -> Figure {
     }
     let by_magnitude = !log.is_empty() || linear.iter().any(|saved| saved.result.is_narrow());
     panels.push(if by_magnitude { tails(results) } else { cumulative(results) });
+    let made: Vec<String> = results.iter().map(|saved| saved.result.made()).collect();
     let mut caption = provenance(results);
-    for saved in results {
-        let made = saved.result.made();
-        if !caption.contains(&made) {
-            caption.push(made);
-        }
+    if made.iter().all(|one| *one == made[0]) {
+        caption.extend(made.into_iter().take(1));
+    } else {
+        caption.extend(results.iter().zip(made).map(|(saved, made)| format!("{}: {made}", saved.name())));
     }
+    caption.push("Bands are bounds that hold at all places at once with this probability.".to_string());
     let panels = panels.into_iter().map(Panel::Lines).collect();
     Figure::new(title, panels).captioned(caption.join(" "))
 }
 
-/// Densities on a logarithmic scale, with what stands apart from the bulk as stems.
+/// Densities on a logarithmic scale. What stands apart from the bulk of a single one is drawn as stems, with its value where
+/// there is room; those of several would cover each other.
 fn densities(results: &[Saved<Density>]) -> Lines {
     let mut all = Lines::default();
-    for (place, saved) in results.iter().enumerate() {
+    for saved in results {
         let Some(curve) = &saved.result.density else { continue };
         let Outliers { below, above } = &saved.result.outliers;
         let apart: Vec<f64> = below.values.iter().chain(&above.values).copied().collect();
-        let mut panel = studies::spectral_density("", &curve.x, &curve.density, &apart);
+        let shown = if results.len() == 1 { apart.as_slice() } else { &[] };
+        let mut panel = studies::spectral_density("", &curve.x, &curve.density, shown);
         panel.x.label = label("eigenvalue", results);
         if results.len() == 1 {
-            panel.notes.retain(|note| stands_free(note.at[0], &apart, &curve.x));
+            let range = length(&curve.x);
+            panel.notes.retain(|note| stands_free(note.at[0], &apart, range));
+            for note in &mut panel.notes {
+                note.text = numbers::with_bound(note.at[0], 1e-3 * range).replace('-', "\u{2212}");
+            }
             return panel;
         }
-        for (i, series) in panel.series.iter_mut().enumerate() {
-            series.colour = Some(place);
-            series.name = if i == 0 { saved.name() } else { String::new() };
-            if series.mark == Mark::Area {
-                series.mark = Mark::Solid;
-            }
+        for series in &mut panel.series {
+            series.name = saved.name();
+            series.mark = Mark::Solid;
         }
         let range = match (all.y.range, panel.y.range) {
             (Some([a, b]), Some([c, d])) => Some([a.min(c), b.max(d)]),
             (None, range) | (range, None) => range,
         };
-        all = Lines {
-            x: panel.x,
-            y: Axis { range, ..panel.y },
-            series: [all.series, panel.series].concat(),
-            // The values of more than one network's outliers do not fit.
-            notes: vec![],
-            ..all
-        };
+        let series = [all.series, panel.series].concat();
+        all = Lines { y: Axis { range, ..panel.y.clone() }, series, ..panel };
     }
     all
 }
 
+/// From the first to the last of some places.
+fn length(places: &[f64]) -> f64 {
+    places.last().zip(places.first()).map_or(0.0, |(last, first)| last - first)
+}
+
 /// Whether a value has room for a label of its own among the others.
-fn stands_free(value: f64, all: &[f64], grid: &[f64]) -> bool {
-    let range = grid.last().zip(grid.first()).map_or(0.0, |(last, first)| last - first);
+fn stands_free(value: f64, all: &[f64], range: f64) -> bool {
     all.iter().filter(|other| (*other - value).abs() < LABEL * range).count() <= 1
 }
 

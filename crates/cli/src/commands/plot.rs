@@ -20,6 +20,7 @@ use crate::{connection_figures, eigenvalue_figures, lines, output, pages, spectr
   relief plot sgd.json sam.json -o minima.png
   relief plot sgd.json -o sgd.svg --title 'After SGD'
   relief plot sgd.json sam.json                  in the terminal
+  relief plot spectrum-sgd.json spectrum-sam.json -o spectra.png
   relief plot step*.json -o training.gif         surfaces or lines one after another
   relief plot surface.json -o surface.vtp        for ParaView; .npz for NumPy, .csv for tables
   relief plot runs/sgd runs/sam -o report.html   all that two runs recorded

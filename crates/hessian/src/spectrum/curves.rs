@@ -114,8 +114,8 @@ impl Spectrum {
 
     /// The cumulative share with its bounds at `points` places or a few less. Most eigenvalues of a network lie in a narrow
     /// bulk and the largest far away, so that half of the places are evenly spaced over the range of Ritz values, and the
-    /// distances of the others from the median Ritz value grow in equal ratios, from the spread over the number of steps
-    /// squared on.
+    /// distances of the others from the median Ritz value grow in equal ratios, from a tenth of the spread over the number
+    /// of steps squared on.
     pub fn cumulative_curve(&self, points: usize) -> Result<CumulativeCurve> {
         let places = self.places(points)?;
         let found: Vec<Cumulative> = places.par_iter().map(|x| self.cumulative(*x)).collect();
@@ -136,7 +136,7 @@ impl Spectrum {
         let ends = [smallest - BEYOND * spread, largest + BEYOND * spread];
         let mut places = grid(ends[0], ends[1], (points / 2).max(2))?;
         let steps = self.probes.iter().map(|p| p.values.len()).max().unwrap_or(1) as f64;
-        let (median, unit) = (self.median(), spread / (steps * steps).max(2.0));
+        let (median, unit) = (self.median(), 0.1 * spread / (steps * steps));
         let [low, high] = ends.map(|end| ((end - median) / unit).asinh());
         let inner = grid(low, high, (points - points / 2).max(2))?;
         places.extend(inner.into_iter().map(|t| (median + unit * t.sinh()).clamp(ends[0], ends[1])));
