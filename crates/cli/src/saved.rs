@@ -7,7 +7,7 @@ use crate::connection_figures::Connection;
 use crate::eigenvalue_figures::Spectrum;
 use crate::exit::Failure;
 use crate::lines::Line;
-use crate::spectrum_figures::Density;
+use crate::spectrum_figures::Distribution;
 use crate::surfaces::Surface;
 
 /// A result and what it is about.
@@ -50,7 +50,7 @@ struct Data {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Results {
     pub(crate) spectra: Vec<Saved<Spectrum>>,
-    pub(crate) densities: Vec<Saved<Density>>,
+    pub(crate) densities: Vec<Saved<Distribution>>,
     pub(crate) surfaces: Vec<Saved<Surface>>,
     pub(crate) lines: Vec<Saved<Line>>,
     pub(crate) connections: Vec<Saved<Connection>>,

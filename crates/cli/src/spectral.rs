@@ -32,7 +32,7 @@ pub(crate) struct Curve {
 
 /// The `result` of `relief spectrum`.
 #[derive(Debug, Serialize)]
-pub(crate) struct Density {
+pub(crate) struct Distribution {
     /// Rows of the matrix, as many as eigenvalues.
     n: usize,
     plan: Planned,
@@ -68,7 +68,7 @@ pub(crate) struct Planned {
     confidence: f64,
 }
 
-impl Density {
+impl Distribution {
     /// The numbers of a spectrum that was found by these settings.
     pub(crate) fn new(spectrum: Spectrum, settings: &SpectralDensity, curve: Curve) -> Result<Self, Failure> {
         let Plan { probes, steps, distance } = settings.plan(spectrum.n)?;
@@ -126,7 +126,7 @@ impl Density {
 }
 
 /// The whole result as text.
-pub(crate) fn human(envelope: &Envelope<Density>) -> String {
+pub(crate) fn human(envelope: &Envelope<Distribution>) -> String {
     let result = &envelope.result;
     let mut out = vec![report::head(envelope), String::new(), numbers(result), String::new()];
     out.push(result.planned());
@@ -136,7 +136,7 @@ pub(crate) fn human(envelope: &Envelope<Density>) -> String {
 }
 
 /// The table of numbers.
-pub(crate) fn numbers(result: &Density) -> String {
+pub(crate) fn numbers(result: &Distribution) -> String {
     let percent = format!("{} %", 100.0 * result.plan.confidence);
     let [smallest, largest] =
         result.inner_bounds.map(|v| numbers::with_bound(v, result.rounding.max(1e-6 * v.abs())));
@@ -185,7 +185,7 @@ pub(crate) fn numbers(result: &Density) -> String {
 }
 
 /// The trace with its standard error.
-pub(crate) fn trace(result: &Density) -> String {
+pub(crate) fn trace(result: &Distribution) -> String {
     let Moment { value, standard_error } = result.trace;
     match standard_error {
         Some(error) => format!("{} +- {}", numbers::with_bound(value, error / 10.0), numbers::small(error)),

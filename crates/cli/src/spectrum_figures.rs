@@ -10,7 +10,7 @@ use crate::{numbers, output};
 
 /// A spectral density: what figures and exports need, and no more.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Density {
+pub(crate) struct Distribution {
     n: usize,
     plan: Plan,
     outliers: Outliers,
@@ -30,10 +30,10 @@ struct Plan {
 const MARKS: [Mark; 2] = [Mark::Solid, Mark::Dashed];
 /// Part of the range in which eigenvalues from the first to the last tenth lie where the spectrum is narrow.
 const NARROW: f64 = 0.05;
-/// Part of the range that a label takes.
-const LABEL: f64 = 0.025;
+/// Part of the range that values' neighbours must be away for every character of their labels.
+const CHARACTER: f64 = 0.008;
 
-impl Lists for Density {
+impl Lists for Distribution {
     const NAMES: &'static [&'static str] = &["cumulative", "density", "log_density", "probes"];
 
     fn agree(&self) -> bool {
@@ -57,7 +57,7 @@ impl Lists for Density {
     }
 }
 
-impl Density {
+impl Distribution {
     /// The density curve: `x` and `density`, or `log10`, `positive` and `negative`.
     pub(crate) fn sampled(&self) -> Sampled {
         let curve = self.density.iter().map(|curve| Sampled {
@@ -145,7 +145,7 @@ impl Density {
 }
 
 /// What the eigenvalues are of.
-fn label(quantity: &str, results: &[Saved<Density>]) -> String {
+fn label(quantity: &str, results: &[Saved<Distribution>]) -> String {
     let operators: Vec<&str> = results.iter().map(|saved| saved.operator.as_str()).collect();
     match operators.first() {
         Some(first) if operators.iter().all(|o| o == first) => match *first {
@@ -158,7 +158,7 @@ fn label(quantity: &str, results: &[Saved<Density>]) -> String {
 }
 
 /// A result's name in a legend; none where it is the only one.
-fn name(results: &[Saved<Density>], saved: &Saved<Density>) -> String {
+fn name(results: &[Saved<Distribution>], saved: &Saved<Distribution>) -> String {
     if results.len() == 1 { String::new() } else { saved.name() }
 }
 
@@ -167,7 +167,7 @@ fn name(results: &[Saved<Density>], saved: &Saved<Density>) -> String {
 /// Densities are drawn over the eigenvalue, or, where they were made so, over the logarithm of its magnitude. The cumulative
 /// share is drawn over the eigenvalue too, unless nearly all of it rises in one place, as in networks: then each tail is
 /// drawn over the magnitude, on logarithmic scales.
-pub(crate) fn figure(title: &str, results: &[Saved<Density>]) -> Figure {
+pub(crate) fn figure(title: &str, results: &[Saved<Distribution>]) -> Figure {
     let (linear, log): (Vec<_>, Vec<_>) =
         results.iter().cloned().partition(|saved| saved.result.density.is_some());
     let mut panels = vec![];
@@ -193,7 +193,7 @@ pub(crate) fn figure(title: &str, results: &[Saved<Density>]) -> Figure {
 
 /// Densities on a logarithmic scale. What stands apart from the bulk of a single one is drawn as stems, with its value where
 /// there is room; those of several would cover each other.
-fn densities(results: &[Saved<Density>]) -> Lines {
+fn densities(results: &[Saved<Distribution>]) -> Lines {
     let mut all = Lines::default();
     for saved in results {
         let Some(curve) = &saved.result.density else { continue };
@@ -204,10 +204,13 @@ fn densities(results: &[Saved<Density>]) -> Lines {
         panel.x.label = label("eigenvalue", results);
         if results.len() == 1 {
             let range = length(&curve.x);
-            panel.notes.retain(|note| stands_free(note.at[0], &apart, range));
             for note in &mut panel.notes {
                 note.text = numbers::with_bound(note.at[0], 1e-3 * range).replace('-', "\u{2212}");
             }
+            panel.notes.retain(|note| {
+                let room = CHARACTER * note.text.chars().count() as f64 * range;
+                apart.iter().filter(|other| (*other - note.at[0]).abs() < room).count() <= 1
+            });
             return panel;
         }
         for series in &mut panel.series {
@@ -229,13 +232,8 @@ fn length(places: &[f64]) -> f64 {
     places.last().zip(places.first()).map_or(0.0, |(last, first)| last - first)
 }
 
-/// Whether a value has room for a label of its own among the others.
-fn stands_free(value: f64, all: &[f64], range: f64) -> bool {
-    all.iter().filter(|other| (*other - value).abs() < LABEL * range).count() <= 1
-}
-
 /// Cumulative shares within their bounds.
-fn cumulative(results: &[Saved<Density>]) -> Lines {
+fn cumulative(results: &[Saved<Distribution>]) -> Lines {
     let mut all = Lines::default();
     for saved in results {
         let CumulativeCurve { x, lower, upper, .. } = &saved.result.cumulative;
@@ -249,13 +247,13 @@ fn cumulative(results: &[Saved<Density>]) -> Lines {
 }
 
 /// The names of both sides, with the result's where there are several.
-fn sides(results: &[Saved<Density>], saved: &Saved<Density>) -> [String; 2] {
+fn sides(results: &[Saved<Distribution>], saved: &Saved<Distribution>) -> [String; 2] {
     let name = name(results, saved);
     ["positive", "negative"].map(|side| format!("{name} {side}").trim().to_string())
 }
 
 /// Densities of positive eigenvalues, and of negative ones dashed, over their magnitude.
-fn log_densities(results: &[Saved<Density>]) -> Lines {
+fn log_densities(results: &[Saved<Distribution>]) -> Lines {
     let mut all = Lines::new("", magnitude(results), Axis::log("share per decade"));
     let mut highest = 0.0f64;
     for (place, saved) in results.iter().enumerate() {
@@ -280,7 +278,7 @@ fn log_densities(results: &[Saved<Density>]) -> Lines {
 }
 
 /// The share of eigenvalues beyond a magnitude on either side, within bounds.
-fn tails(results: &[Saved<Density>]) -> Lines {
+fn tails(results: &[Saved<Distribution>]) -> Lines {
     let least = 0.5 / results.iter().map(|saved| saved.result.n).max().unwrap_or(1) as f64;
     let y = Axis::log("share of eigenvalues beyond").between(least, 1.5);
     let mut all = Lines::new("", magnitude(results), y);
@@ -297,12 +295,12 @@ fn tails(results: &[Saved<Density>]) -> Lines {
     all
 }
 
-fn magnitude(results: &[Saved<Density>]) -> Axis {
+fn magnitude(results: &[Saved<Distribution>]) -> Axis {
     Axis::log(label("|eigenvalue|", results))
 }
 
 /// The densities in characters.
-pub(crate) fn in_characters(results: &[Saved<Density>]) -> String {
+pub(crate) fn in_characters(results: &[Saved<Distribution>]) -> String {
     let mut curves: Vec<(String, Vec<f64>, Vec<f64>)> = vec![];
     for saved in results {
         let sampled = saved.result.sampled();

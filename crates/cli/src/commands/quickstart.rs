@@ -22,7 +22,7 @@ use crate::planes::{Choice, Extent, Planned, Site, Surface};
 use crate::report::{self, Pairs};
 use crate::saved::Results;
 use crate::scans::Job;
-use crate::spectral::{self, Curve, Density};
+use crate::spectral::{self, Curve, Distribution};
 use crate::survey::Survey;
 use crate::{interrupt, load, output, pages, progress};
 
@@ -66,12 +66,12 @@ struct Task {
 struct Found {
     schema: &'static str,
     networks: Vec<Envelope<Pairs>>,
-    spectra: Vec<Envelope<Density>>,
+    spectra: Vec<Envelope<Distribution>>,
     surfaces: Vec<Envelope<Surface>>,
 }
 
 /// What is found of one network.
-type One = (Envelope<Pairs>, Envelope<Density>, Envelope<Surface>);
+type One = (Envelope<Pairs>, Envelope<Distribution>, Envelope<Surface>);
 
 /// Points along each direction of the quickstart's surfaces.
 const GRID: usize = 33;
@@ -140,7 +140,7 @@ fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<One>, F
     };
     drop(bar);
     let products = spectrum.products;
-    let density = Density::new(spectrum, &settings, Curve { log: true, sigma: None })?;
+    let density = Distribution::new(spectrum, &settings, Curve { log: true, sigma: None })?;
     let cost = work(products, 0, begun);
     let spectrum = Envelope::new(spectral::SCHEMA, seed, &loaded, point(), (density, cost));
 

@@ -13,7 +13,7 @@ use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
 use crate::saved::{Kind, Results};
-use crate::spectral::{self, Curve, Density};
+use crate::spectral::{self, Curve, Distribution};
 use crate::{interrupt, output, progress, spectrum_figures};
 
 /// The distribution of all eigenvalues: density, cumulative share with bounds, trace, outliers
@@ -120,7 +120,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     };
     let (products, gradients) = (spectrum.products, curvature.gradients());
     let curve = Curve { log: arguments.log, sigma: arguments.sigma };
-    let density = Density::new(spectrum, &settings, curve)?;
+    let density = Distribution::new(spectrum, &settings, curve)?;
     let work = Work { products, gradients, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
     let point = Point::curved(&curvature, arguments.operator.name());
     let mut envelope = Envelope::new(spectral::SCHEMA, arguments.run.seed, &loaded, point, (density, work));

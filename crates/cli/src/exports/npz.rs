@@ -12,7 +12,7 @@ use super::Sampled;
 use crate::eigenvalue_figures::{Pair, Spectrum};
 use crate::exit::Failure;
 use crate::saved::{Results, Saved};
-use crate::spectrum_figures::Density;
+use crate::spectrum_figures::Distribution;
 
 /// An array in row-major order.
 struct Array {
@@ -111,7 +111,7 @@ fn spectrum(spectrum: &Spectrum) -> Vec<Array> {
 }
 
 /// What each random vector saw, one after another (`probe` has its number), the cumulative share and the density.
-fn density(density: &Density) -> Vec<Array> {
+fn density(density: &Distribution) -> Vec<Array> {
     let list = |name: &str, values: &[f64]| Array::reals(name, vec![values.len()], values);
     let ritz = density.ritz();
     let cumulative = density.cumulative();
