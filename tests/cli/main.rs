@@ -11,6 +11,7 @@ mod minima;
 #[allow(clippy::unreadable_literal, reason = "as published")]
 mod published;
 mod resume;
+mod spectrum;
 mod verbs;
 
 use std::path::{Path, PathBuf};

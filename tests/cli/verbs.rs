@@ -17,9 +17,16 @@ fn quickstart_shows_two_minima() {
     // What the two checkpoints are there to show: SAM stops where the loss is flatter.
     let top = |i: usize| networks[i]["result"]["pairs"][0]["value"].as_f64().unwrap();
     assert!(top(1) < 0.7 * top(0), "SGD {}, SAM {}", top(0), top(1));
+    // The trace, and the top of the spectrum, which the few random vectors have to see as well.
+    let spectra = found["spectra"].as_array().unwrap();
+    assert_eq!(spectra.len(), 2);
+    for (i, spectrum) in spectra.iter().enumerate() {
+        let largest = spectrum["result"]["inner_bounds"][1].as_f64().unwrap();
+        assert!((largest - top(i)).abs() < 1e-6 * top(i));
+    }
     let text = String::from_utf8(relief(&quickstart).output().unwrap().stdout).unwrap();
     assert!(text.contains("relief eigenvalues"), "it says what to run next");
-    for file in ["report.html", "eigenvalues.png", "surfaces.png", "perspective.png"] {
+    for file in ["report.html", "eigenvalues.png", "spectra.png", "surfaces.png", "perspective.png"] {
         assert!(text.contains(file), "it says where the pictures are");
         assert!(std::fs::metadata(folder.path().join(file)).unwrap().len() > 5000, "{file}");
     }
@@ -82,9 +89,18 @@ fn completions_and_help_work_for_every_verb() {
         let output = relief(&["completions", shell]).output().unwrap();
         assert!(output.status.success() && output.stdout.len() > 500);
     }
-    for verb in
-        ["quickstart", "eigenvalues", "line", "surface", "inspect", "check", "plot", "models", "completions"]
-    {
+    for verb in [
+        "quickstart",
+        "eigenvalues",
+        "spectrum",
+        "line",
+        "surface",
+        "inspect",
+        "check",
+        "plot",
+        "models",
+        "completions",
+    ] {
         let text = String::from_utf8(relief(&[verb, "--help"]).output().unwrap().stdout).unwrap();
         assert!(text.contains("Examples:"), "{verb} shows no examples");
     }

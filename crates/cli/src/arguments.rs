@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use candle_core::DType;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use relief_hessian::Matrix;
 use relief_models::architecture::BatchNormMode;
 use relief_models::data::Split;
 use relief_models::loss::Loss;
@@ -29,6 +30,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Quickstart(commands::quickstart::Arguments),
     Eigenvalues(commands::eigenvalues::Arguments),
+    Spectrum(commands::spectrum::Arguments),
     Line(commands::line::Arguments),
     Surface(commands::surface::Arguments),
     Trajectory(Box<commands::trajectory::Arguments>),
@@ -139,8 +141,8 @@ pub(crate) struct PrintArguments {
     #[arg(long, value_enum, default_value = "human", help_heading = "Output")]
     pub(crate) format: Format,
 
-    /// Write the result to this file as well: as JSON, or, where it is of eigenvalues, a line or a surface, as what the
-    /// name ends in: a picture (.png, .svg, .html), NumPy arrays (.npz), a table (.csv), VTK's polygons or image for
+    /// Write the result to this file as well: as JSON, or, where it is of eigenvalues, a spectrum, a line or a surface,
+    /// as what the name ends in: a picture (.png, .svg, .html), NumPy arrays (.npz), a table (.csv), VTK's polygons or image for
     /// ParaView (lines and surfaces .vtp, surfaces .vti)
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
@@ -193,6 +195,34 @@ impl From<DTypeArgument> for DType {
         match argument {
             DTypeArgument::F32 => Self::F32,
             DTypeArgument::F64 => Self::F64,
+        }
+    }
+}
+
+/// A matrix of second derivatives.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Operator {
+    Hessian,
+    GaussNewton,
+    Residual,
+}
+
+impl Operator {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Hessian => "hessian",
+            Self::GaussNewton => "gauss-newton",
+            Self::Residual => "residual",
+        }
+    }
+}
+
+impl From<Operator> for Matrix {
+    fn from(operator: Operator) -> Self {
+        match operator {
+            Operator::Hessian => Self::Hessian,
+            Operator::GaussNewton => Self::GaussNewton,
+            Operator::Residual => Self::Residual,
         }
     }
 }

@@ -51,7 +51,7 @@ impl DataFormat {
         match kind {
             Kind::Surface => &Self::ALL,
             Kind::Line => &[Self::Npz, Self::Csv, Self::Vtp],
-            Kind::Eigenvalues | Kind::Connection => &[Self::Npz, Self::Csv],
+            Kind::Eigenvalues | Kind::Spectrum | Kind::Connection => &[Self::Npz, Self::Csv],
         }
     }
 
@@ -90,8 +90,8 @@ impl Sampled {
 /// Writes results of one kind in a format.
 pub(crate) fn save(path: &Path, format: DataFormat, results: &Results) -> Result<(), Failure> {
     format.check(path, results.kind()?)?;
-    let count =
-        results.spectra.len() + results.lines.len() + results.surfaces.len() + results.connections.len();
+    let Results { spectra, densities, surfaces, lines, connections } = results;
+    let count = spectra.len() + densities.len() + surfaces.len() + lines.len() + connections.len();
     if format != DataFormat::Npz && count != 1 {
         return Err(Failure::Usage(format!(
             "`{}` holds one result, and there are {count}: write them one after the other, or all into one .npz",
@@ -101,7 +101,8 @@ pub(crate) fn save(path: &Path, format: DataFormat, results: &Results) -> Result
     let lines = results.lines.iter().map(|saved| (saved.result.sampled(), &saved.document));
     let surfaces = results.surfaces.iter().map(|saved| (saved.result.sampled(), &saved.document));
     let connections = results.connections.iter().map(|saved| (saved.result.sampled(), &saved.document));
-    let one = lines.chain(surfaces).chain(connections).next();
+    let densities = results.densities.iter().map(|saved| (saved.result.sampled(), &saved.document));
+    let one = lines.chain(surfaces).chain(connections).chain(densities).next();
     let bytes = match (format, one) {
         (DataFormat::Npz, _) => npz::archive(results)?,
         (DataFormat::Csv, Some((sampled, _))) => csv::points(&sampled).into_bytes(),

@@ -26,6 +26,8 @@ mod report;
 mod runs;
 mod saved;
 mod scans;
+mod spectral;
+mod spectrum_figures;
 mod surface_figures;
 mod surface_report;
 mod surfaces;
@@ -56,6 +58,7 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
     match command {
         Command::Quickstart(arguments) => commands::quickstart::run(&arguments),
         Command::Eigenvalues(arguments) => commands::eigenvalues::run(&arguments),
+        Command::Spectrum(arguments) => commands::spectrum::run(&arguments),
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Check(arguments) => commands::check::run(arguments),
         Command::Connect(arguments) => commands::connect::run(&arguments),

@@ -5,7 +5,7 @@ use relief_plot::{Figure, Report};
 use crate::commands::surface::Show;
 use crate::exit::Failure;
 use crate::saved::Results;
-use crate::{connection_figures, eigenvalue_figures, lines, surface_figures};
+use crate::{connection_figures, eigenvalue_figures, lines, spectrum_figures, surface_figures};
 
 /// A page under construction with one more figure, whose caption stands below it in the page's own letters.
 pub(crate) fn with(report: Report, heading: &str, figure: Figure) -> Result<Report, Failure> {
@@ -29,6 +29,9 @@ pub(crate) fn figures(results: &Results, show: Show) -> Result<Vec<(&'static str
     }
     if !results.spectra.is_empty() {
         figures.push(("Eigenvalues", eigenvalue_figures::figure("", &results.spectra)));
+    }
+    if !results.densities.is_empty() {
+        figures.push(("Spectral density", spectrum_figures::figure("", &results.densities)));
     }
     Ok(figures)
 }

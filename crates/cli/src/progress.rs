@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use relief_hessian::{Control, Observer, Progress};
+use relief_hessian::{Control, Observer, Progress, SpectrumObserver, SpectrumProgress};
 
 use crate::{interrupt, numbers};
 
@@ -48,6 +48,26 @@ impl Observer for Bar {
             progress.wanted
         );
         self.bar.set_message(found);
+        if interrupt::requested() { Control::Interrupt } else { Control::Continue }
+    }
+}
+
+impl SpectrumObserver for Bar {
+    fn product(&mut self, progress: &SpectrumProgress) -> Control {
+        let SpectrumProgress { products, max_products, probe, probes, step, steps, .. } = *progress;
+        if self.bar.length().is_none() {
+            // The number of products is known from here on, and so is the time left.
+            self.bar.set_length(max_products as u64);
+            let style = "{prefix}  {bar:30} {pos}/{len} products  {elapsed} elapsed, {eta} left  {msg}";
+            if let Ok(style) = ProgressStyle::with_template(style) {
+                self.bar.set_style(style);
+            }
+            // Those of a run that is resumed took no time in this one.
+            self.bar.set_position(products as u64 - 1);
+            self.bar.reset_eta();
+        }
+        self.bar.set_position(products as u64);
+        self.bar.set_message(format!("vector {} of {probes}, step {step} of {steps}", probe + 1));
         if interrupt::requested() { Control::Interrupt } else { Control::Continue }
     }
 }

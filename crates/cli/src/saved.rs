@@ -7,6 +7,7 @@ use crate::connection_figures::Connection;
 use crate::eigenvalue_figures::Spectrum;
 use crate::exit::Failure;
 use crate::lines::Line;
+use crate::spectrum_figures::Distribution;
 use crate::surfaces::Surface;
 
 /// A result and what it is about.
@@ -49,6 +50,7 @@ struct Data {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Results {
     pub(crate) spectra: Vec<Saved<Spectrum>>,
+    pub(crate) densities: Vec<Saved<Distribution>>,
     pub(crate) surfaces: Vec<Saved<Surface>>,
     pub(crate) lines: Vec<Saved<Line>>,
     pub(crate) connections: Vec<Saved<Connection>>,
@@ -58,6 +60,7 @@ pub(crate) struct Results {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Eigenvalues,
+    Spectrum,
     Line,
     Surface,
     Connection,
@@ -68,6 +71,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Eigenvalues => "eigenvalues",
+            Self::Spectrum => "a spectrum",
             Self::Line => "a line",
             Self::Surface => "a surface",
             Self::Connection => "a curve",
@@ -79,6 +83,7 @@ const EIGENVALUES: &str = "relief/eigenvalues/1";
 const CONNECT: &str = "relief/connect/1";
 const LINE: &str = "relief/line/1";
 const SURFACE: &str = "relief/surface/1";
+const SPECTRUM: &str = crate::spectral::SCHEMA;
 const QUICKSTART: &str = "relief/quickstart/1";
 
 impl Results {
@@ -87,6 +92,7 @@ impl Results {
         let document: serde_json::Value = serde_json::from_str(json).map_err(|e| unreadable(origin, &e))?;
         match document.get("schema").and_then(|s| s.as_str()) {
             Some(EIGENVALUES) => self.spectra.push(parsed(document, origin)?),
+            Some(SPECTRUM) => self.densities.push(parsed(document, origin)?),
             Some(SURFACE) => self.surfaces.push(parsed(document, origin)?),
             Some(CONNECT) => self.connections.push(parsed(document, origin)?),
             Some(LINE) => self.lines.push(parsed(document, origin)?),
@@ -96,14 +102,17 @@ impl Results {
                 for network in all("networks") {
                     self.spectra.push(parsed(network, origin)?);
                 }
+                for spectrum in all("spectra") {
+                    self.densities.push(parsed(spectrum, origin)?);
+                }
                 for surface in all("surfaces") {
                     self.surfaces.push(parsed(surface, origin)?);
                 }
             }
             Some(other) => {
                 return Err(Failure::Input(format!(
-                    "`{origin}` has the schema `{other}`, which cannot be drawn: known are {EIGENVALUES}, {SURFACE}, \
-                     {LINE}, {CONNECT} and {QUICKSTART}"
+                    "`{origin}` has the schema `{other}`, which cannot be drawn: known are {EIGENVALUES}, {SPECTRUM}, \
+                     {SURFACE}, {LINE}, {CONNECT} and {QUICKSTART}"
                 )));
             }
             None => {
@@ -119,6 +128,7 @@ impl Results {
     pub(crate) fn kind(&self) -> Result<Kind, Failure> {
         let all = [
             (Kind::Eigenvalues, self.spectra.len()),
+            (Kind::Spectrum, self.densities.len()),
             (Kind::Line, self.lines.len()),
             (Kind::Surface, self.surfaces.len()),
             (Kind::Connection, self.connections.len()),

@@ -45,7 +45,7 @@ pub use parameters::{Parameters, matching};
 pub use sampling::{EstimateState, EstimateStatus, Estimating, Sampling, Target};
 pub use spectral_sum::{SpectralSum, SpectralSumEstimate, Summand};
 pub use spectrum::{
-    Cumulative, DensityCurve, LogDensityCurve, Moment, Outliers, Plan, Probe, SpectralDensity, Spectrum,
-    SpectrumObserver, SpectrumOutcome, SpectrumProgress, SpectrumState, Tail,
+    Cumulative, CumulativeCurve, DensityCurve, LogDensityCurve, Moment, Outliers, Plan, Probe,
+    SpectralDensity, Spectrum, SpectrumObserver, SpectrumOutcome, SpectrumProgress, SpectrumState, Tail,
 };
 pub use trace::{Trace, TraceEstimate, TraceMethod};

@@ -21,7 +21,7 @@ use crate::lanczos::{Control, vectors};
 use crate::operator::SymmetricOperator;
 use crate::{Error, Result};
 
-pub use curves::{DensityCurve, LogDensityCurve};
+pub use curves::{CumulativeCurve, DensityCurve, LogDensityCurve};
 pub use outliers::{Outliers, Tail};
 pub use probe::Probe;
 pub use progress::{SpectrumObserver, SpectrumProgress};

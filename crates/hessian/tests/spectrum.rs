@@ -318,3 +318,30 @@ fn curves_hold_all_of_the_mass() {
         assert!(spectrum.density(Some(0.0), 10).is_err() && spectrum.log_density(None, 1).is_err());
     }
 }
+
+#[test]
+fn the_cumulative_curve_rises_between_its_bounds_and_sees_the_narrow_bulk() {
+    let eigenvalues = network();
+    let spectrum = density(&settings(3, 40, 5), &Diagonal(eigenvalues.clone()));
+    let curve = spectrum.cumulative_curve(200).unwrap();
+    assert!((150..=200).contains(&curve.x.len()));
+    assert!(curve.x[0] < spectrum.smallest() && curve.x[curve.x.len() - 1] > spectrum.largest());
+    for (i, x) in curve.x.iter().enumerate() {
+        let found = spectrum.cumulative(*x);
+        assert_eq!(curve.value[i].to_bits(), found.value.to_bits());
+        assert_eq!(curve.lower[i].to_bits(), found.lower.to_bits());
+        assert_eq!(curve.upper[i].to_bits(), found.upper.to_bits());
+        let truth = share(&eigenvalues, *x);
+        assert!(curve.lower[i] - 1e-12 <= truth && truth <= curve.upper[i] + 1e-12, "at {x}");
+        let bracket = curve.quadrature_lower[i] - 1e-9..=curve.quadrature_upper[i] + 1e-9;
+        assert!(bracket.contains(&curve.value[i]), "at {x}");
+    }
+    for column in [&curve.value, &curve.lower, &curve.upper, &curve.quadrature_lower, &curve.quadrature_upper]
+    {
+        assert!(column.windows(2).all(|pair| pair[0] <= pair[1] + 1e-9));
+    }
+    // Evenly spaced places alone would see the bulk in a single step.
+    let between = curve.value.iter().filter(|v| (0.1..0.9).contains(*v)).count();
+    assert!(between >= 10, "{between} places where the share rises");
+    assert!(spectrum.cumulative_curve(2).unwrap().x.len() >= 2);
+}

@@ -28,10 +28,9 @@ pub fn spectral_density(title: &str, grid: &[f64], density: &[f64], outliers: &[
     panel
 }
 
-/// The share of eigenvalues at most as large as each of `values`, with its error bound as a band.
-pub fn cumulative_spectrum(title: &str, values: &[f64], share: &[f64], bound: f64) -> Lines {
-    let moved = |by: f64| share.iter().map(|s| (s + by).clamp(0.0, 1.0)).collect();
-    let series = Series::new("", values.to_vec(), share.to_vec()).banded(moved(-bound), moved(bound));
+/// The share of eigenvalues at most as large as each of `values`, with its lower and upper bounds as a band.
+pub fn cumulative_spectrum(title: &str, values: &[f64], share: &[f64], [lower, upper]: [&[f64]; 2]) -> Lines {
+    let series = Series::new("", values.to_vec(), share.to_vec()).banded(lower.to_vec(), upper.to_vec());
     Lines::new(
         title,
         Axis::linear("eigenvalue"),

@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use relief_hessian::{
-    Curvature, Lanczos, LanczosState, Matrix, Objective, Outcome, Parameters, SymmetricOperator, Wanted,
+    Curvature, Lanczos, LanczosState, Objective, Outcome, Parameters, SymmetricOperator, Wanted,
 };
 
 use super::vectors;
-use crate::arguments::{Format, RunArguments, TaskArguments};
+use crate::arguments::{Format, Operator, RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
@@ -91,31 +91,6 @@ enum Which {
     Magnitude,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Operator {
-    Hessian,
-    GaussNewton,
-    Residual,
-}
-
-impl Operator {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Hessian => "hessian",
-            Self::GaussNewton => "gauss-newton",
-            Self::Residual => "residual",
-        }
-    }
-
-    fn matrix(self) -> Matrix {
-        match self {
-            Self::Hessian => Matrix::Hessian,
-            Self::GaussNewton => Matrix::GaussNewton,
-            Self::Residual => Matrix::Residual,
-        }
-    }
-}
-
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
     if let Some(path) = &arguments.run.print.output {
@@ -141,7 +116,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let objective = &loaded.task.objective;
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
     let outcome =
-        arguments.solve(&solver, &curvature.operator(arguments.operator.matrix()), &loaded, &mut bar)?;
+        arguments.solve(&solver, &curvature.operator(arguments.operator.into()), &loaded, &mut bar)?;
     drop(bar);
     let eigen = match outcome {
         Outcome::Done(eigen) => eigen,

@@ -10,9 +10,11 @@ use crate::exit::{Failure, Outcome};
 use crate::exports::{self, DataFormat};
 use crate::runs::{self, Run};
 use crate::saved::{Kind, Results};
-use crate::{connection_figures, eigenvalue_figures, lines, output, pages, surface_figures};
+use crate::{
+    connection_figures, eigenvalue_figures, lines, output, pages, spectrum_figures, surface_figures,
+};
 
-/// Draw saved results or runs (eigenvalues, lines, surfaces, everything a run recorded), or convert results
+/// Draw saved results or runs (eigenvalues, spectra, lines, surfaces, all a run recorded), or convert results
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relief eigenvalues notebooks-data/digits-sgd.safetensors -o sgd.json
@@ -20,6 +22,7 @@ use crate::{connection_figures, eigenvalue_figures, lines, output, pages, surfac
   relief plot sgd.json sam.json -o minima.png
   relief plot sgd.json -o sgd.svg --title 'After SGD'
   relief plot sgd.json sam.json                  in the terminal
+  relief plot spectrum-sgd.json spectrum-sam.json -o spectra.png
   relief plot step*.json -o training.gif         surfaces or lines one after another
   relief plot surface.json -o surface.vtp        for ParaView; .npz for NumPy, .csv for tables
   relief plot runs/sgd runs/sam -o report.html   all that two runs recorded
@@ -119,12 +122,12 @@ fn results(arguments: &Arguments, files: &[&PathBuf]) -> Result<(), Failure> {
         return exports::save(path, format, &results);
     }
     let kind = results.kind()?;
-    let Results { spectra, surfaces: maps, lines: curves, connections } = results;
+    let Results { spectra, densities, surfaces: maps, lines: curves, connections } = results;
     let Arguments { title, show, perspective, .. } = arguments;
     match &arguments.output {
         Some(path) if is_animation(path) => {
             let frames = match kind {
-                Kind::Eigenvalues | Kind::Connection => {
+                Kind::Eigenvalues | Kind::Spectrum | Kind::Connection => {
                     return Err(Failure::Usage(format!(
                         "`{}` shows surfaces or lines one after another, not {}: draw a .png",
                         path.display(),
@@ -139,12 +142,14 @@ fn results(arguments: &Arguments, files: &[&PathBuf]) -> Result<(), Failure> {
         }
         Some(path) => match kind {
             Kind::Eigenvalues => eigenvalue_figures::figure(title, &spectra).save(path)?,
+            Kind::Spectrum => spectrum_figures::figure(title, &densities).save(path)?,
             Kind::Line => lines::figure(title, &curves).save(path)?,
             Kind::Connection => connection_figures::figure(title, &connections).save(path)?,
             Kind::Surface => surface_figures::figure(title, &maps, *show, *perspective)?.save(path)?,
         },
         None => output::print(&match kind {
             Kind::Eigenvalues => eigenvalue_figures::in_characters(&spectra),
+            Kind::Spectrum => spectrum_figures::in_characters(&densities),
             Kind::Line => lines::in_characters(&curves),
             Kind::Connection => connection_figures::in_characters(&connections),
             Kind::Surface => surface_figures::in_characters(&maps, *show)?,

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use candle_core::DType;
 use clap::{Args, Parser};
-use relief_hessian::{Control, Curvature, Lanczos, Objective, Outcome, Wanted};
+use relief_hessian::{
+    Control, Curvature, Lanczos, Objective, Outcome, SpectralDensity, SpectrumOutcome, Wanted,
+};
 use relief_landscape::{Points, RandomDirection, Scan};
 use relief_models::checkpoint::Checkpoint;
 use relief_plot::Report;
@@ -20,6 +22,7 @@ use crate::planes::{Choice, Extent, Planned, Site, Surface};
 use crate::report::{self, Pairs};
 use crate::saved::Results;
 use crate::scans::Job;
+use crate::spectral::{self, Curve, Distribution};
 use crate::survey::Survey;
 use crate::{interrupt, load, output, pages, progress};
 
@@ -63,14 +66,19 @@ struct Task {
 struct Found {
     schema: &'static str,
     networks: Vec<Envelope<Pairs>>,
+    spectra: Vec<Envelope<Distribution>>,
     surfaces: Vec<Envelope<Surface>>,
 }
 
 /// What is found of one network.
-type One = (Envelope<Pairs>, Envelope<Surface>);
+type One = (Envelope<Pairs>, Envelope<Distribution>, Envelope<Surface>);
 
 /// Points along each direction of the quickstart's surfaces.
 const GRID: usize = 33;
+/// Random vectors of the quickstart's spectra, and steps of each.
+const PROBES: usize = 4;
+/// See [`PROBES`].
+const STEPS: usize = 40;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
@@ -82,23 +90,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         ))
     })?;
     interrupt::install();
-    let (mut networks, mut surfaces) = (vec![], vec![]);
+    let (mut networks, mut spectra, mut surfaces) = (vec![], vec![], vec![]);
     for (_, path, bytes) in CHECKPOINTS {
-        let Some((eigenvalues, surface)) = one(arguments, path, bytes)? else {
+        let Some((eigenvalues, spectrum, surface)) = one(arguments, path, bytes)? else {
             return Ok(exit::Outcome::Interrupted);
         };
         networks.push(eigenvalues);
+        spectra.push(spectrum);
         surfaces.push(surface);
     }
     let converged =
         networks.iter().all(|n| n.result.pairs.iter().chain(&n.result.smallest).all(|p| p.converged));
-    let found = Found { schema: "relief/quickstart/1", networks, surfaces };
+    let found = Found { schema: "relief/quickstart/1", networks, spectra, surfaces };
     let pictures = draw(&found, folder)?;
     output::present(&arguments.run.print, &found, || human(&found, &pictures))?;
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 
-/// The eigenvalues and the surface of a checkpoint; none after Ctrl-C.
+/// The eigenvalues, the spectrum and the surface of a checkpoint; none after Ctrl-C.
 fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<One>, Failure> {
     let begun = Instant::now();
     let mut bar = progress::Bar::new(path);
@@ -114,11 +123,26 @@ fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<One>, F
         Outcome::Done(eigen) => eigen,
         Outcome::Interrupted(_) => return Ok(None),
     };
+    let point = || Point::curved(&curvature, "hessian");
+    let work = |products: usize, gradients: usize, begun: Instant| {
+        let seconds = begun.elapsed().as_secs_f64();
+        Work { products, gradients, evaluations: 0, seconds }
+    };
+    let cost = work(eigen.products, curvature.gradients(), begun);
+    let eigenvalues =
+        Envelope::new("relief/eigenvalues/1", seed, &loaded, point(), (Pairs::new(eigen), cost));
+
+    let begun = Instant::now();
+    let settings =
+        SpectralDensity { probes: Some(PROBES), steps: Some(STEPS), seed, ..SpectralDensity::default() };
+    let SpectrumOutcome::Done(spectrum) = settings.run(&curvature.hessian(), &mut bar)? else {
+        return Ok(None);
+    };
     drop(bar);
-    let (products, gradients) = (eigen.products, curvature.gradients());
-    let work = Work { products, gradients, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
-    let point = Point::curved(&curvature, "hessian");
-    let eigenvalues = Envelope::new("relief/eigenvalues/1", seed, &loaded, point, (Pairs::new(eigen), work));
+    let products = spectrum.products;
+    let density = Distribution::new(spectrum, &settings, Curve { log: true, sigma: None })?;
+    let cost = work(products, 0, begun);
+    let spectrum = Envelope::new(spectral::SCHEMA, seed, &loaded, point(), (density, cost));
 
     let begun = Instant::now();
     let extent = Extent { counts: [GRID; 2], ranges: [Some([-1.0, 1.0]); 2] };
@@ -134,7 +158,7 @@ fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<One>, F
     }
     let rows = survey.found(&found, &|_, values| Ok(values.chunks(GRID).map(<[f64]>::to_vec).collect()))?;
     let surface = planned.found(rows, None);
-    Ok(Some((eigenvalues, surface::envelope(seed, &survey, &planned, surface, &found, begun))))
+    Ok(Some((eigenvalues, spectrum, surface::envelope(seed, &survey, &planned, surface, &found, begun))))
 }
 
 /// Writes the report and its pictures; returns the files.
@@ -145,7 +169,7 @@ fn draw(found: &Found, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
         "The same start and the same data (handwritten digits); one network was trained with SGD, the other with \
          sharpness-aware minimization.",
     );
-    let names = ["surfaces.png", "perspective.png", "eigenvalues.png"];
+    let names = ["surfaces.png", "perspective.png", "eigenvalues.png", "spectra.png"];
     for (name, (heading, figure)) in
         names.iter().zip(pages::figures(&Results::of(&json, "the result")?, Show::Loss)?)
     {
@@ -174,11 +198,16 @@ fn human(found: &Found, pictures: &[PathBuf]) -> String {
             a.value / b.value
         ));
     }
+    if let [sgd, sam] = found.spectra.as_slice() {
+        let [sgd, sam] = [sgd, sam].map(|spectrum| spectral::trace(&spectrum.result));
+        out.push(format!("The trace of the Hessian is {sgd} with SGD and {sam} with SAM."));
+    }
     let files: Vec<String> = pictures.iter().map(|path| path.display().to_string()).collect();
     out.push(format!("\nPictures: {}", files.join(", ")));
     out.push(
         "\nEvery eigenvalue lies within its error bound of the number printed. Next:
   relief eigenvalues notebooks-data/digits-sgd.safetensors -k 3 --which both --format json
+  relief spectrum notebooks-data/digits-sgd.safetensors --plot
   relief surface notebooks-data/digits-sgd.safetensors --perspective -o surface.png
   relief inspect notebooks-data/digits-sgd.safetensors
   relief check notebooks-data/digits-sgd.safetensors

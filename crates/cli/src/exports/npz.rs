@@ -12,6 +12,7 @@ use super::Sampled;
 use crate::eigenvalue_figures::{Pair, Spectrum};
 use crate::exit::Failure;
 use crate::saved::{Results, Saved};
+use crate::spectrum_figures::Distribution;
 
 /// An array in row-major order.
 struct Array {
@@ -48,9 +49,10 @@ impl Array {
 
 /// All arrays of the results: under their own names, or, where there are several results, as `checkpoint/name`.
 pub(super) fn archive(results: &Results) -> Result<Vec<u8>, Failure> {
-    let Results { spectra, surfaces, lines, connections } = results;
+    let Results { spectra, densities, surfaces, lines, connections } = results;
     let mut entries: Vec<(String, Vec<Array>)> = vec![];
     entries.extend(spectra.iter().map(|saved| entry(saved, spectrum(&saved.result))));
+    entries.extend(densities.iter().map(|saved| entry(saved, density(&saved.result))));
     entries.extend(lines.iter().map(|saved| entry(saved, sampled(&saved.result.sampled()))));
     entries.extend(connections.iter().map(|saved| entry(saved, sampled(&saved.result.sampled()))));
     entries.extend(surfaces.iter().map(|saved| entry(saved, sampled(&saved.result.sampled()))));
@@ -105,6 +107,18 @@ fn spectrum(spectrum: &Spectrum) -> Vec<Array> {
     if !other.is_empty() {
         arrays.extend(pairs("smallest_", other));
     }
+    arrays
+}
+
+/// What each random vector saw, one after another (`probe` has its number), the cumulative share and the density.
+fn density(density: &Distribution) -> Vec<Array> {
+    let list = |name: &str, values: &[f64]| Array::reals(name, vec![values.len()], values);
+    let ritz = density.ritz();
+    let cumulative = density.cumulative();
+    let curve = density.sampled();
+    let mut arrays: Vec<Array> = ritz.iter().map(|(name, values)| list(name, values)).collect();
+    arrays.extend(cumulative.iter().map(|(name, values)| list(&format!("cumulative_{name}"), values)));
+    arrays.extend(curve.axes.iter().chain(&curve.measures).map(|(name, values)| list(name, values)));
     arrays
 }
 

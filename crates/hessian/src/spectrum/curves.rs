@@ -1,16 +1,17 @@
-//! The density as curves to draw.
+//! The density and the cumulative share as curves to draw.
 
 use std::f64::consts::PI;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Spectrum;
+use super::{Cumulative, Spectrum};
 use crate::{Error, Result};
 
 /// The density of eigenvalues, smoothed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DensityCurve {
-    /// Places, evenly spaced, four standard deviations beyond the Ritz values at both ends.
+    /// Places, evenly spaced, five and a half standard deviations beyond the Ritz values at both ends.
     pub x: Vec<f64>,
     /// Share of eigenvalues per unit of x.
     pub density: Vec<f64>,
@@ -33,10 +34,29 @@ pub struct LogDensityCurve {
     pub sigma: f64,
 }
 
+/// The share of eigenvalues up to each of some places, as [`Cumulative`] has it for one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CumulativeCurve {
+    /// Places, ascending: half of them evenly spaced, half closer and closer together towards the median.
+    pub x: Vec<f64>,
+    /// [`Cumulative::value`] of each.
+    pub value: Vec<f64>,
+    /// [`Cumulative::quadrature_lower`] of each.
+    pub quadrature_lower: Vec<f64>,
+    /// [`Cumulative::quadrature_upper`] of each.
+    pub quadrature_upper: Vec<f64>,
+    /// [`Cumulative::lower`] of each.
+    pub lower: Vec<f64>,
+    /// [`Cumulative::upper`] of each.
+    pub upper: Vec<f64>,
+}
+
 /// Steps that an exact probe counts for in the choice of a width.
 const STEPS_OF_EXACT: usize = 100;
-/// Standard deviations beyond the outermost values that are drawn.
-const MARGIN: f64 = 4.0;
+/// Standard deviations beyond the outermost values that are drawn: down to less than a millionth of a peak.
+const MARGIN: f64 = 5.5;
+/// Share of the spread by which places of a cumulative curve reach beyond the Ritz values.
+const BEYOND: f64 = 0.02;
 /// Width in decades unless given.
 const DECADES: f64 = 0.1;
 
@@ -90,6 +110,51 @@ impl Spectrum {
         let curve = |masses: &[(f64, f64)]| log10.iter().map(|x| smoothed(masses, *x, sigma)).collect();
         let zero = self.masses().filter(|(at, _)| at.abs() <= floor).fold(0.0, |sum, (_, mass)| sum + mass);
         Ok(LogDensityCurve { positive: curve(&above), negative: curve(&below), log10, zero, sigma })
+    }
+
+    /// The cumulative share with its bounds at `points` places or a few less. Most eigenvalues of a network lie in a narrow
+    /// bulk and the largest far away, so that half of the places are evenly spaced over the range of Ritz values, and the
+    /// distances of the others from the median Ritz value grow in equal ratios, from a tenth of the spread over the number
+    /// of steps squared on.
+    pub fn cumulative_curve(&self, points: usize) -> Result<CumulativeCurve> {
+        let places = self.places(points)?;
+        let found: Vec<Cumulative> = places.par_iter().map(|x| self.cumulative(*x)).collect();
+        let column = |of: fn(&Cumulative) -> f64| found.iter().map(of).collect();
+        Ok(CumulativeCurve {
+            value: column(|c| c.value),
+            quadrature_lower: column(|c| c.quadrature_lower),
+            quadrature_upper: column(|c| c.quadrature_upper),
+            lower: column(|c| c.lower),
+            upper: column(|c| c.upper),
+            x: places,
+        })
+    }
+
+    fn places(&self, points: usize) -> Result<Vec<f64>> {
+        let (smallest, largest) = (self.smallest(), self.largest());
+        let spread = (largest - smallest).max(self.default_sigma());
+        let ends = [smallest - BEYOND * spread, largest + BEYOND * spread];
+        let mut places = grid(ends[0], ends[1], (points / 2).max(2))?;
+        let steps = self.probes.iter().map(|p| p.values.len()).max().unwrap_or(1) as f64;
+        let (median, unit) = (self.median(), 0.1 * spread / (steps * steps));
+        let [low, high] = ends.map(|end| ((end - median) / unit).asinh());
+        let inner = grid(low, high, (points - points / 2).max(2))?;
+        places.extend(inner.into_iter().map(|t| (median + unit * t.sinh()).clamp(ends[0], ends[1])));
+        places.sort_by(f64::total_cmp);
+        places.dedup();
+        Ok(places)
+    }
+
+    /// The median Ritz value by weight.
+    fn median(&self) -> f64 {
+        let mut masses: Vec<(f64, f64)> = self.masses().collect();
+        masses.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut sum = 0.0;
+        let middle = masses.iter().find(|(_, mass)| {
+            sum += mass;
+            sum >= 0.5
+        });
+        middle.map_or(self.largest(), |(at, _)| *at)
     }
 
     /// Places and masses of the mean quadrature.

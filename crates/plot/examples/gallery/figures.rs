@@ -157,9 +157,11 @@ fn spectrum() -> Figure {
         .collect();
     let values: Vec<f64> = (0..300).map(|i| -1.0 + f64::from(i) * 0.09).collect();
     let share: Vec<f64> = values.iter().map(|x| 1.0 / (1.0 + (-4.0 * x).exp())).collect();
+    let moved = |by: f64| share.iter().map(|s| (s + by).clamp(0.0, 1.0)).collect::<Vec<f64>>();
+    let (lower, upper) = (moved(-0.03), moved(0.03));
     Figure::new("ResNet-20 on CIFAR-10, at the end of training", vec![
         Panel::Lines(studies::spectral_density("Spectral density of the Hessian", &grid, &density, &outliers)),
-        Panel::Lines(studies::cumulative_spectrum("Cumulative spectrum", &values, &share, 0.03)),
+        Panel::Lines(studies::cumulative_spectrum("Cumulative spectrum", &values, &share, [&lower, &upper])),
     ])
     .captioned("5,000 training images, running statistics; 10 probes of 100 Lanczos steps. The band is the bound on the error of the cumulative spectrum.")
 }
