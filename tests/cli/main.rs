@@ -12,6 +12,7 @@ mod minima;
 mod published;
 mod resume;
 mod spectrum;
+mod traces;
 mod verbs;
 
 use std::path::{Path, PathBuf};

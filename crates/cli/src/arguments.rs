@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Quickstart(commands::quickstart::Arguments),
     Eigenvalues(commands::eigenvalues::Arguments),
     Spectrum(commands::spectrum::Arguments),
+    Trace(commands::trace::Arguments),
     Line(commands::line::Arguments),
     Surface(commands::surface::Arguments),
     Trajectory(Box<commands::trajectory::Arguments>),

@@ -13,5 +13,6 @@ pub(crate) mod quickstart;
 pub(crate) mod shape;
 pub(crate) mod spectrum;
 pub(crate) mod surface;
+pub(crate) mod trace;
 pub(crate) mod trajectory;
 mod vectors;

@@ -62,6 +62,7 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Check(arguments) => commands::check::run(arguments),
         Command::Connect(arguments) => commands::connect::run(&arguments),
+        Command::Trace(arguments) => commands::trace::run(&arguments),
         Command::Trajectory(arguments) => commands::trajectory::run(*arguments),
         Command::Shape(arguments) => commands::shape::run(&arguments),
         Command::Align(arguments) => commands::align::run(&arguments),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use relief_hessian::{Control, Observer, Progress, SpectrumObserver, SpectrumProgress};
+use relief_hessian::{Control, Estimating, Observer, Progress, SpectrumObserver, SpectrumProgress};
 
 use crate::{interrupt, numbers};
 
@@ -48,6 +48,17 @@ impl Observer for Bar {
             progress.wanted
         );
         self.bar.set_message(found);
+        if interrupt::requested() { Control::Interrupt } else { Control::Continue }
+    }
+}
+
+impl Observer<Estimating> for Bar {
+    fn product(&mut self, progress: &Estimating) -> Control {
+        self.bar.set_position(progress.products as u64);
+        let found = progress.value.zip(progress.error_estimate).map_or(String::new(), |(value, error)| {
+            format!("{} +- {}   ", numbers::with_bound(value, error), numbers::small(error))
+        });
+        self.bar.set_message(format!("{found}{} planned so far", progress.planned));
         if interrupt::requested() { Control::Interrupt } else { Control::Continue }
     }
 }

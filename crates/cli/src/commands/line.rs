@@ -18,7 +18,7 @@ use crate::scans::{self, DirectionArguments, Job, ScanArguments, nodes};
 use crate::survey::{Found, FoundClass, FoundCurvature, Lies, Survey, SurveyArguments};
 use crate::{interrupt, lines, numbers, output, points, report};
 
-/// Draw the loss along a line: in a random direction, or to another checkpoint with the barrier between them
+/// Draw the loss along a line: in some direction, or to another checkpoint with the barrier between them
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relief line notebooks-data/digits-sgd.safetensors -o line.png

@@ -19,7 +19,7 @@ use crate::surfaces::Surface as SavedSurface;
 use crate::survey::{Lies, Survey, SurveyArguments};
 use crate::{interrupt, output, surface_figures, surface_report};
 
-/// Draw the loss on a plane around a checkpoint: a random one, or that of the top eigenvectors
+/// Draw the loss on a plane: of random directions, of the top eigenvectors, through checkpoints
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relief surface notebooks-data/digits-sgd.safetensors -o surface.png
