@@ -111,7 +111,7 @@ impl From<Method> for TraceMethod {
 
 /// The `result` of `relief trace`.
 #[derive(Debug, Serialize)]
-struct Estimate {
+struct Estimated {
     of: Quantity,
     /// Of a trace.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,7 +186,7 @@ impl Arguments {
         operator: &dyn SymmetricOperator,
         state: Option<EstimateState>,
         bar: &mut progress::Bar,
-    ) -> Result<Outcome<Estimate, EstimateState>, Failure> {
+    ) -> Result<Outcome<Estimated, EstimateState>, Failure> {
         let (of, sampling) = (self.of, sampling.clone());
         let sum = |summand, state: Option<EstimateState>, bar: &mut progress::Bar| {
             let sum = SpectralSum { summand, damping: self.damping, sampling: sampling.clone() };
@@ -194,7 +194,7 @@ impl Arguments {
                 Some(state) => sum.resume(operator, state, bar),
                 None => sum.run(operator, bar),
             }?;
-            Ok::<_, Failure>(found.map(|e| Estimate {
+            Ok::<_, Failure>(found.map(|e| Estimated {
                 of,
                 method: None,
                 damping: Some(self.damping),
@@ -214,7 +214,7 @@ impl Arguments {
                     Some(state) => trace.resume(operator, state, bar),
                     None => trace.run(operator, bar),
                 }?;
-                Ok(found.map(|e| Estimate {
+                Ok(found.map(|e| Estimated {
                     of,
                     method: Some(e.method),
                     damping: None,
@@ -231,7 +231,7 @@ impl Arguments {
                     Some(state) => norm.resume(operator, state, bar),
                     None => norm.run(operator, bar),
                 }?;
-                Ok(found.map(|e| Estimate {
+                Ok(found.map(|e| Estimated {
                     of,
                     method: None,
                     damping: None,
@@ -246,8 +246,8 @@ impl Arguments {
     }
 }
 
-fn human(envelope: &Envelope<Estimate>) -> String {
-    let Estimate { of, value, error_estimate, status, damping, .. } = &envelope.result;
+fn human(envelope: &Envelope<Estimated>) -> String {
+    let Estimated { of, value, error_estimate, status, damping, .. } = &envelope.result;
     let name = match of {
         Quantity::Trace => "trace",
         Quantity::Frobenius => "Frobenius norm",
