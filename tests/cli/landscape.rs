@@ -134,23 +134,11 @@ fn what_cannot_be_scanned_is_refused() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_surface_resumes_to_the_same_digits() {
-    use std::process::{Command as Process, Stdio};
-
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("scan.state").display().to_string();
     let surface = ["surface", SGD, "--grid", "101", "--threads", "1", "--format", "json"];
     let interrupted = [400, 200, 800, 100, 1600].into_iter().any(|delay| {
-        let child = Process::new(assert_cmd::cargo::cargo_bin("relief"))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(surface)
-            .args(["--state", &state])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(delay));
-        Process::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        let output = child.wait_with_output().unwrap();
+        let output = interrupted_after(&[&surface[..], &["--state", &state]].concat(), delay);
         let errors = String::from_utf8_lossy(&output.stderr);
         output.status.code() == Some(130) && errors.contains("--resume")
     });

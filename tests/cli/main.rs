@@ -70,6 +70,23 @@ fn refuses(arguments: &[&str], code: i32, words: &[&str]) {
     }
 }
 
+/// Runs a command and presses Ctrl-C after some milliseconds.
+#[cfg(unix)]
+fn interrupted_after(arguments: &[&str], delay: u64) -> std::process::Output {
+    use std::process::{Command as Process, Stdio};
+
+    let child = Process::new(assert_cmd::cargo::cargo_bin("relief"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(delay));
+    Process::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    child.wait_with_output().unwrap()
+}
+
 /// Borrowed arguments.
 fn strs(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()

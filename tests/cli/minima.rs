@@ -100,31 +100,18 @@ fn chains_and_bands_go_round_it_too() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_curve_goes_on_to_the_same_digits() {
-    use std::process::{Command as Process, Stdio};
-
     let folder = tempfile::tempdir().unwrap();
     let more = ["--grid", "0", "--epochs", "40"];
     let whole = connect(&folder.path().join("whole"), &more, 0);
     let other = folder.path().join("interrupted");
+    let text = other.display().to_string();
     let interrupted = [300, 150, 600, 80, 1200].into_iter().any(|delay| {
         let _ = std::fs::remove_dir_all(&other);
-        let child = Process::new(assert_cmd::cargo::cargo_bin("relief"))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["connect", A, "--to", B, "--eta", "0.1", "--l2", "5e-4", "--run"])
-            .arg(&other)
-            .args(ON)
-            .args(more)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(delay));
-        Process::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        let output = child.wait_with_output().unwrap();
+        let run = ["connect", A, "--to", B, "--eta", "0.1", "--l2", "5e-4", "--run", &text];
+        let output = interrupted_after(&[&run[..], &ON[..], &more[..]].concat(), delay);
         output.status.code() == Some(130) && other.join("state.safetensors").exists()
     });
     assert!(interrupted, "no training was interrupted");
-    let text = other.display().to_string();
     let foreign =
         [&["connect", A, "--to", B, "--run", &text, "--resume", "--epochs", "41"], &ON[..]].concat();
     refuses(&foreign, 3, &["not the state of this curve"]);

@@ -5,9 +5,6 @@ use super::*;
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_resumes_to_the_same_digits() {
-    use std::process::{Command as Process, Stdio};
-    use std::time::Duration;
-
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state.safetensors");
     let mut arguments = digits("digits-mlp-relu");
@@ -18,17 +15,7 @@ fn an_interrupted_run_resumes_to_the_same_digits() {
     let state_name = state.to_str().unwrap();
     // A machine may be so slow that the run has not begun, or so fast that it is over: other delays then.
     let interrupted = [500, 250, 1000, 100, 2000].into_iter().find_map(|delay| {
-        let child = Process::new(assert_cmd::cargo::cargo_bin("relief"))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(&arguments)
-            .args(["--state", state_name])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(delay));
-        Process::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        let output = child.wait_with_output().unwrap();
+        let output = interrupted_after(&[strs(&arguments), vec!["--state", state_name]].concat(), delay);
         (output.status.code() == Some(130)).then_some(output)
     });
     let output = interrupted.expect("no run was interrupted");

@@ -111,9 +111,6 @@ fn the_digits_do_not_depend_on_threads() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_resumes_to_the_same_digits() {
-    use std::process::{Command as Process, Stdio};
-    use std::time::Duration;
-
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state.safetensors");
     let state = state.to_str().unwrap();
@@ -133,17 +130,7 @@ fn an_interrupted_run_resumes_to_the_same_digits() {
     ];
     // A machine may be so slow that the run has not begun, or so fast that it is over: other delays then.
     let interrupted = [1000, 500, 250, 2000, 100].into_iter().find_map(|delay| {
-        let child = Process::new(assert_cmd::cargo::cargo_bin("relief"))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(arguments)
-            .args(["--state", state])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(delay));
-        Process::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        let output = child.wait_with_output().unwrap();
+        let output = interrupted_after(&[&arguments[..], &["--state", state]].concat(), delay);
         (output.status.code() == Some(130)).then_some(output)
     });
     let output = interrupted.expect("no run was interrupted");

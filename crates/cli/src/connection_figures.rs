@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::exports::Sampled;
 use crate::output;
-use crate::saved::{Lists, Saved, provenance, stem};
+use crate::saved::{Lists, Saved, known, provenance, stem};
 
 /// A connection as any version wrote it: what a figure needs, and no more.
 #[derive(Debug, Clone, Deserialize)]
@@ -26,10 +26,6 @@ struct Path {
 struct Measured {
     loss: Vec<Option<f64>>,
     accuracy: Option<Vec<Option<f64>>>,
-}
-
-fn known(values: &[Option<f64>], factor: f64) -> Vec<f64> {
-    values.iter().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect()
 }
 
 impl Lists for Connection {

@@ -4,7 +4,7 @@ use relief_plot::{Axis, Figure, Lines, Mark, Note, Panel, Reference, Scale, Seri
 use serde::Deserialize;
 
 use crate::exports::Sampled;
-use crate::saved::{Lists, Saved, provenance, stem, subjects};
+use crate::saved::{Lists, Saved, known, provenance, stem, subjects};
 use crate::{numbers, output};
 
 /// A line as any version wrote it: what figures and exports need, and no more.
@@ -29,10 +29,6 @@ struct Test {
 struct Barrier {
     above_line: f64,
     at: f64,
-}
-
-fn known(values: &[Option<f64>], factor: f64) -> Vec<f64> {
-    values.iter().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect()
 }
 
 impl Lists for Line {

@@ -188,6 +188,11 @@ impl<R> Saved<R> {
     }
 }
 
+/// Values in some unit; NaN where they are not known.
+pub(crate) fn known<'a>(values: impl IntoIterator<Item = &'a Option<f64>>, factor: f64) -> Vec<f64> {
+    values.into_iter().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect()
+}
+
 /// A file's name without folder and extension.
 pub(crate) fn stem(path: &str) -> String {
     let stem = std::path::Path::new(path).file_stem();

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::commands::surface::Show;
 use crate::exit::Failure;
 use crate::exports::Sampled;
-use crate::saved::Lists;
+use crate::saved::{Lists, known};
 
 /// Rows of values, each of which may be unknown.
 type Table = Vec<Vec<Option<f64>>>;
@@ -176,22 +176,24 @@ impl Surface {
     /// Every measure over the plane; accuracies are fractions.
     pub(crate) fn sampled(&self) -> Sampled {
         let [x, y] = self.axes.clone();
-        let mut measures = vec![("loss", known(&self.loss, 1.0))];
-        measures.extend(self.accuracy.iter().map(|rows| ("accuracy", known(rows, 1.0))));
+        let mut measures = vec![("loss", known(self.loss.iter().flatten(), 1.0))];
+        measures.extend(self.accuracy.iter().map(|rows| ("accuracy", known(rows.iter().flatten(), 1.0))));
         if let Some(test) = &self.test {
-            measures.push(("test_loss", known(&test.loss, 1.0)));
-            measures.extend(test.accuracy.iter().map(|rows| ("test_accuracy", known(rows, 1.0))));
+            measures.push(("test_loss", known(test.loss.iter().flatten(), 1.0)));
+            measures.extend(
+                test.accuracy.iter().map(|rows| ("test_accuracy", known(rows.iter().flatten(), 1.0))),
+            );
         }
         if let Some(found) = &self.curvature {
-            measures.push(("smallest_eigenvalue", known(&found.smallest, 1.0)));
-            measures.push(("largest_eigenvalue", known(&found.largest, 1.0)));
+            measures.push(("smallest_eigenvalue", known(found.smallest.iter().flatten(), 1.0)));
+            measures.push(("largest_eigenvalue", known(found.largest.iter().flatten(), 1.0)));
         }
         Sampled { axes: vec![("x", x), ("y", y)], measures }
     }
 
     /// The coordinates along both axes, and the losses with the first axis fastest; NaN where one is not known.
     pub(crate) fn losses(&self) -> (Vec<Vec<f64>>, Vec<f64>) {
-        (self.axes.to_vec(), known(&self.loss, 1.0))
+        (self.axes.to_vec(), known(self.loss.iter().flatten(), 1.0))
     }
 
     pub(crate) fn grid(&self, show: Show) -> Result<Grid, Failure> {
@@ -212,11 +214,6 @@ impl Surface {
             ))
         })?;
         let factor = if show.is_share() { 100.0 } else { 1.0 };
-        Ok(Grid::new(x, y, known(rows, factor))?)
+        Ok(Grid::new(x, y, known(rows.iter().flatten(), factor))?)
     }
-}
-
-/// Values row by row in some unit, NaN where unknown.
-fn known(rows: &Table, factor: f64) -> Vec<f64> {
-    rows.iter().flatten().map(|v| v.map_or(f64::NAN, |v| factor * v)).collect()
 }

@@ -1,57 +1,16 @@
 //! The solver on spectra that are known, the harder the better.
 
+mod common;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use common::matrices::Rotated;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use relief_hessian::{
     Control, Dense, Eigen, EigenPair, Error, Lanczos, LanczosState, MissedCopies, Observer, Outcome,
     Progress, Result, Silent, Status, SymmetricOperator, Wanted,
 };
-
-/// Q D Q' with Q a product of Householder reflectors: any spectrum, no preferred axis, cheap products.
-struct Rotated {
-    diagonal: Vec<f64>,
-    reflectors: Vec<Vec<f64>>,
-    single_precision: bool,
-}
-
-impl Rotated {
-    fn new(diagonal: &[f64]) -> Self {
-        let n = diagonal.len();
-        let mut random = ChaCha8Rng::seed_from_u64(99);
-        let reflectors = (0..3)
-            .map(|_| {
-                let v: Vec<f64> = (0..n).map(|_| random.random_range(-1.0..1.0)).collect();
-                let length = v.iter().map(|x| x * x).sum::<f64>().sqrt();
-                v.into_iter().map(|x| x / length).collect()
-            })
-            .collect();
-        Self { diagonal: diagonal.to_vec(), reflectors, single_precision: false }
-    }
-
-    fn reflect(v: &[f64], x: &mut [f64]) {
-        let along = 2.0 * v.iter().zip(&*x).map(|(a, b)| a * b).sum::<f64>();
-        x.iter_mut().zip(v).for_each(|(x, v)| *x -= along * v);
-    }
-}
-
-impl SymmetricOperator for Rotated {
-    fn dim(&self) -> usize {
-        self.diagonal.len()
-    }
-
-    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
-        y.copy_from_slice(x);
-        self.reflectors.iter().rev().for_each(|v| Self::reflect(v, y));
-        y.iter_mut().zip(&self.diagonal).for_each(|(y, d)| *y *= d);
-        self.reflectors.iter().for_each(|v| Self::reflect(v, y));
-        if self.single_precision {
-            y.iter_mut().for_each(|y| *y = f64::from(*y as f32));
-        }
-        Ok(())
-    }
-}
 
 fn solve(solver: &Lanczos, operator: &dyn SymmetricOperator) -> Eigen {
     match solver.run(operator, None, &mut Silent).unwrap() {
@@ -226,8 +185,7 @@ fn a_dense_random_matrix_agrees_with_a_dense_solver() {
 
 #[test]
 fn bounds_allow_for_rounded_products() {
-    let mut operator = Rotated::new(&with(&[1.0, 0.8], bulk(998, -0.1, 0.4)));
-    operator.single_precision = true;
+    let operator = Rotated::new(&with(&[1.0, 0.8], bulk(998, -0.1, 0.4))).in_single_precision();
     let wanted = Wanted::Largest { k: 2 };
     let eigen = solve(
         &Lanczos { wanted, unit_roundoff: f64::from(f32::EPSILON) / 2.0, ..Lanczos::default() },
@@ -259,8 +217,7 @@ fn error_bounds_hold_and_are_not_vacuous() {
 
 #[test]
 fn rounding_of_the_products_is_seen_and_said() {
-    let mut operator = Rotated::new(&with(&[1.0, 0.8], bulk(998, -0.1, 0.4)));
-    operator.single_precision = true;
+    let operator = Rotated::new(&with(&[1.0, 0.8], bulk(998, -0.1, 0.4))).in_single_precision();
     let wanted = Wanted::Largest { k: 2 };
     let eigen = solve(&Lanczos { wanted, tolerance: 1e-10, ..Lanczos::default() }, &operator);
     assert_eq!(eigen.status, Status::Converged, "{eigen:?}");
