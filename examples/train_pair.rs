@@ -9,7 +9,7 @@ use std::f64::consts::PI;
 use std::path::{Path, PathBuf};
 
 use candle_core::DType;
-use relief_hessian::Parameters;
+use relief_hessian::{Epochs, FiniteSum, Parameters, gradient};
 use relief_models::architecture::Architecture;
 use relief_models::checkpoint;
 use relief_models::data::{DataOptions, Dataset};
@@ -59,22 +59,23 @@ fn train(model: &str, seed: u64, kept: &Kept<'_>) -> Result<Parameters, Box<dyn 
     let model = Architecture::parse(model)?;
     let start = model.random_parameters(data.example_shape(), seed, DType::F32)?;
     let options = TaskOptions { weight_decay: WEIGHT_DECAY, ..TaskOptions::default() };
-    let batches = Minibatches::new(&model, &start, &data, &options, BATCH)?;
+    let batches = Minibatches::new(&model, &start, &data, &options)?;
+    let epochs = Epochs::new(batches.examples(), BATCH, seed)?;
     let mut at = batches.parameters().clone();
     let mut x = at.to_vec()?;
     let mut velocity = vec![0.0; x.len()];
-    let steps = EPOCHS * batches.per_epoch();
+    let steps = EPOCHS * epochs.per_epoch();
     kept(0, &at)?;
     for step in 0..steps {
-        let (_, gradient) = batches.gradient(&at, &batches.examples_at(step, seed))?;
+        let (_, gradient) = gradient(&*batches.over(&epochs.at(step))?, &at)?;
         let eta = 0.5 * ETA * (1.0 + (PI * step as f64 / steps as f64).cos());
         for ((x, v), g) in x.iter_mut().zip(&mut velocity).zip(gradient) {
             *v = MOMENTUM * *v + g;
             *x -= eta * *v;
         }
         at = at.at(&x)?;
-        if (step + 1) % batches.per_epoch() == 0 {
-            kept((step + 1) / batches.per_epoch(), &at)?;
+        if (step + 1) % epochs.per_epoch() == 0 {
+            kept((step + 1) / epochs.per_epoch(), &at)?;
         }
     }
     Ok(at)

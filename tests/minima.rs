@@ -6,7 +6,7 @@ use std::f64::consts::PI;
 
 use candle_core::{DType, Tensor};
 use relief_autodiff::permuted;
-use relief_hessian::{Control, Parameters};
+use relief_hessian::{Control, Epochs, FiniteSum, Parameters, gradient};
 use relief_landscape::{Barrier, Curve, CurveKind, CurveTraining, Ending, TrainingState, WeightMatching};
 use relief_models::architecture::Architecture;
 use relief_models::data::{DataOptions, Dataset};
@@ -33,7 +33,7 @@ impl Experiment {
 
     fn minibatches(&self, weight_decay: f64) -> Minibatches {
         let options = TaskOptions { weight_decay, ..self.options.clone() };
-        Minibatches::new(&self.model, &self.start(0), &self.data, &options, 128).unwrap()
+        Minibatches::new(&self.model, &self.start(0), &self.data, &options).unwrap()
     }
 
     /// SGD with momentum 0.9, step size 0.1 on a cosine, weight decay 5e-4, 100 epochs.
@@ -42,9 +42,10 @@ impl Experiment {
         let mut at = Parameters::new(self.start(seed)).unwrap();
         let mut x = at.to_vec().unwrap();
         let mut velocity = vec![0.0; x.len()];
-        let steps = 100 * batches.per_epoch();
+        let epochs = Epochs::new(batches.examples(), 128, seed).unwrap();
+        let steps = 100 * epochs.per_epoch();
         for step in 0..steps {
-            let (_, gradient) = batches.gradient(&at, &batches.examples_at(step, seed)).unwrap();
+            let (_, gradient) = gradient(&*batches.over(&epochs.at(step)).unwrap(), &at).unwrap();
             let eta = 0.05 * (1.0 + (PI * step as f64 / steps as f64).cos());
             for ((x, v), g) in x.iter_mut().zip(&mut velocity).zip(gradient) {
                 *v = 0.9 * *v + g;
@@ -82,20 +83,21 @@ fn two_minima(hidden: usize, seeds: [u64; 2]) {
     assert!(barrier > 0.3, "{hidden} units: the straight line's barrier is {barrier}");
 
     let batches = experiment.minibatches(0.0);
+    let epochs = Epochs::new(batches.examples(), 128, 1).unwrap();
     let bent = Curve::straight(CurveKind::Bezier, a.to_vec().unwrap(), b.to_vec().unwrap(), 1).unwrap();
     let training = CurveTraining {
         epochs: 100,
-        batches_per_epoch: batches.per_epoch(),
+        batches_per_epoch: epochs.per_epoch(),
         eta: 0.1,
         weight_decay: 5e-4,
         ..CurveTraining::default()
     };
     let mut state = TrainingState::new(bent);
-    let mut gradient = |step: usize, x: &[f64]| {
+    let mut slope = |step: usize, x: &[f64]| {
         let at = batches.parameters().at(x)?;
-        Ok(batches.gradient(&at, &batches.examples_at(step, 1)).unwrap())
+        gradient(&*batches.over(&epochs.at(step))?, &at)
     };
-    let ending = training.run(&mut state, &mut gradient, &mut |_, _| Control::Continue).unwrap();
+    let ending = training.run(&mut state, &mut slope, &mut |_, _| Control::Continue).unwrap();
     assert_eq!(ending, Ending::Finished);
     let (highest, _) = experiment.measured(&a, &state.curve);
     assert!(

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use relief_hessian::{Control, Error, Objective};
+use relief_hessian::{Control, Epochs, Error, FiniteSum, Objective, gradient};
 use relief_landscape::{
     BandLoss, BandProgress, BandState, Curve, CurveKind, CurveTraining, ElasticBand, Ending, LossAndGradient,
     TrainingState,
 };
+use relief_models::architecture::BatchNormMode;
 use relief_models::task::{Measure, Minibatches, StatisticsPass, TaskError, TaskOptions};
 use serde::Serialize;
 
@@ -68,6 +69,7 @@ pub(crate) struct Trainer<'a> {
     loaded: &'a Loaded,
     arguments: &'a TrainingArguments,
     minibatches: Minibatches,
+    epochs: Epochs,
     statistics: Option<StatisticsPass>,
     seed: u64,
     /// The saved state, and what it must agree with.
@@ -88,7 +90,9 @@ impl<'a> Trainer<'a> {
         let Loaded { architecture, tensors, data, .. } = loaded;
         let options = TaskOptions { weight_decay: 0.0, ..loaded.options.clone() };
         let size = arguments.mini_batch.unwrap_or(128.min(data.examples()));
-        let minibatches = Minibatches::new(architecture, tensors, data, &options, size)?;
+        let epochs = Epochs::new(data.examples(), size, seed)?;
+        let in_training = TaskOptions { batch_norm: BatchNormMode::Batch, ..options.clone() };
+        let minibatches = Minibatches::new(architecture, tensors, data, &in_training)?;
         let statistics = StatisticsPass::new(architecture, tensors, data, &options)?;
         let settings = serde_json::to_string(arguments).map_err(|e| Failure::Numbers(e.to_string()))?;
         let context = format!("relief-curve-1 {} {ends} {settings} {size} {seed}", loaded.identity());
@@ -96,6 +100,7 @@ impl<'a> Trainer<'a> {
             loaded,
             arguments,
             minibatches,
+            epochs,
             statistics,
             seed,
             state,
@@ -130,7 +135,7 @@ impl<'a> Trainer<'a> {
         record: &mut dyn FnMut(usize, f64) -> Result<(), Failure>,
     ) -> Result<Option<(Curve, usize)>, Failure> {
         let TrainingArguments { epochs, eta, momentum, l2, bends, .. } = *self.arguments;
-        let per_epoch = self.minibatches.per_epoch();
+        let per_epoch = self.epochs.per_epoch();
         let training = CurveTraining {
             epochs,
             batches_per_epoch: per_epoch,
@@ -201,7 +206,7 @@ impl<'a> Trainer<'a> {
         let mut failure = None;
         let ending = band.run(&mut state, self, &mut |progress, state| {
             if let BandProgress::Stepped { step, highest, .. } = progress
-                && (step + 1) % self.minibatches.per_epoch() == 0
+                && (step + 1) % self.epochs.per_epoch() == 0
             {
                 failure = failure.take().or(record(step + 1, *highest).err());
             }
@@ -227,9 +232,9 @@ impl<'a> Trainer<'a> {
 
     fn gradient(&self, step: usize, point: &[f64]) -> relief_hessian::Result<LossAndGradient> {
         let at = self.minibatches.parameters().at(point)?;
-        let examples = self.minibatches.examples_at(step, self.seed);
+        let examples = self.epochs.at(step);
         self.seen.fetch_add(examples.len(), Ordering::Relaxed);
-        self.minibatches.gradient(&at, &examples).map_err(other)
+        gradient(&*self.minibatches.over(&examples)?, &at)
     }
 }
 

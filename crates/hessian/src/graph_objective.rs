@@ -24,10 +24,10 @@ impl Batch {
 }
 
 /// An objective whose derivatives come from the engine: exact, and without candle's own backward pass.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct GraphObjective {
     parameters: Parameters,
-    constants: BTreeMap<String, Tensor>,
+    constants: Arc<BTreeMap<String, Tensor>>,
     batches: Vec<Batch>,
     graphs: Vec<Arc<Graph>>,
     shapes: Vec<(Vec<Vec<usize>>, Arc<Graph>)>,
@@ -46,11 +46,31 @@ impl GraphObjective {
         batches: Vec<Batch>,
         build: impl Fn(&GraphBuilder, &[Value]) -> relief_autodiff::Result<(Value, Value)>,
     ) -> Result<Self> {
+        Self {
+            parameters,
+            constants: Arc::new(constants),
+            batches: vec![],
+            graphs: vec![],
+            shapes: vec![],
+            examples: 0,
+            weight_decay: 0.0,
+        }
+        .with_batches(batches, build)
+    }
+
+    /// The same objective on other batches, with `build` as for [`new`](Self::new), which is asked only for shapes that have no
+    /// graph yet.
+    pub fn with_batches(
+        &self,
+        batches: Vec<Batch>,
+        build: impl Fn(&GraphBuilder, &[Value]) -> relief_autodiff::Result<(Value, Value)>,
+    ) -> Result<Self> {
         let examples = batches.iter().map(|b| b.examples).sum();
         if examples == 0 {
             return Err(Error::Input("the data set has no examples".into()));
         }
-        let mut known: Vec<(Vec<Vec<usize>>, Arc<Graph>)> = vec![];
+        let parameters = self.parameters.clone();
+        let mut known = self.shapes.clone();
         let mut graphs = vec![];
         let mut converted = vec![];
         for batch in batches {
@@ -66,8 +86,8 @@ impl GraphObjective {
             graphs.push(graph);
             converted.push(Self::convert(&batch, parameters.dtype())?);
         }
-        let batches = converted;
-        Ok(Self { parameters, constants, batches, graphs, shapes: known, examples, weight_decay: 0.0 })
+        let (constants, weight_decay) = (self.constants.clone(), self.weight_decay);
+        Ok(Self { parameters, constants, batches: converted, graphs, shapes: known, examples, weight_decay })
     }
 
     /// Adds w/2 |theta|^2 to the objective.
@@ -75,6 +95,11 @@ impl GraphObjective {
     pub fn with_weight_decay(mut self, weight_decay: f64) -> Self {
         self.weight_decay = weight_decay;
         self
+    }
+
+    /// Shapes of batches for which there is a graph.
+    pub fn graphs(&self) -> usize {
+        self.shapes.len()
     }
 
     /// The examples of all batches together.
@@ -94,22 +119,9 @@ impl GraphObjective {
 
     /// Loss and outputs on a batch where some constants (running statistics) have other values.
     pub fn evaluate_with(&self, at: &Parameters, constants: &Parameters, batch: usize) -> Result<Evaluation> {
-        let mut all = self.constants.clone();
+        let mut all = (*self.constants).clone();
         all.extend(constants.iter().map(|(name, tensor)| (name.to_string(), tensor.clone())));
         self.evaluate_among(at, &all, batch)
-    }
-
-    /// Loss and gradient on other examples, as many as one of the objective's own batches has.
-    pub fn gradient_on(&self, at: &Parameters, batch: &Batch) -> Result<(f64, Vec<Tensor>)> {
-        let shapes = batch.shapes();
-        let known = self.shapes.iter().find(|(s, _)| *s == shapes);
-        let (_, graph) = known.ok_or_else(|| {
-            Error::Input(format!(
-                "there is no graph for a batch of shapes {shapes:?}: give it as a batch first"
-            ))
-        })?;
-        let batch = Self::convert(batch, self.parameters.dtype())?;
-        Ok(graph.gradient(at.tensors(), &self.constants, &batch.tensors)?)
     }
 
     fn evaluate_among(
@@ -180,6 +192,16 @@ impl Objective for GraphObjective {
 
     fn gradient(&self, at: &Parameters, batch: usize) -> Result<(f64, Vec<Tensor>)> {
         Ok(self.graphs[batch].gradient(at.tensors(), &self.constants, &self.batches[batch].tensors)?)
+    }
+
+    fn third_products(
+        &self,
+        at: &Parameters,
+        batch: usize,
+        pairs: &[(Vec<Tensor>, Vec<Tensor>)],
+    ) -> Result<Vec<Vec<Tensor>>> {
+        let linearized = self.linearized(at, batch, 3)?;
+        pairs.iter().map(|(u, v)| Ok(linearized.third_product(u, v)?)).collect()
     }
 
     fn weight_decay(&self) -> f64 {

@@ -15,6 +15,7 @@ mod curvature;
 mod diagonal;
 mod eigen;
 mod error;
+mod finite_sum;
 mod frobenius;
 mod graph_objective;
 mod lanczos;
@@ -34,12 +35,15 @@ pub use curvature::{Curvature, CurvatureOperator, DEFAULT_MEMORY, Matrix};
 pub use diagonal::{Diagonal, DiagonalEstimate, DiagonalMethod};
 pub use eigen::{Eigen, EigenPair, Status};
 pub use error::{Error, Result};
+pub use finite_sum::{Epochs, FiniteSum};
 pub use frobenius::{Frobenius, FrobeniusEstimate, FrobeniusMethod};
 pub use graph_objective::{Batch, GraphObjective};
 pub use lanczos::{
     Control, Lanczos, LanczosState, MissedCopies, Observer, Outcome, Progress, Silent, Wanted,
 };
-pub use objective::{Evaluation, Linearization, Objective, gradient, loss, weight_decay_term};
+pub use objective::{
+    Evaluation, Linearization, Objective, gradient, loss, third_products, weight_decay_term,
+};
 pub use operator::{Dense, SymmetricOperator};
 pub use parameters::{Parameters, matching};
 pub use sampling::{EstimateState, EstimateStatus, Estimating, Sampling, Target};
@@ -48,4 +52,5 @@ pub use spectrum::{
     Cumulative, CumulativeCurve, DensityCurve, LogDensityCurve, Moment, Outliers, Plan, Probe,
     SpectralDensity, Spectrum, SpectrumObserver, SpectrumOutcome, SpectrumProgress, SpectrumState, Tail,
 };
+pub use state_file::StateFile;
 pub use trace::{Trace, TraceEstimate, TraceMethod};

@@ -30,6 +30,16 @@ pub trait Objective: Send + Sync {
         Ok((linearized.loss(), linearized.gradient()?))
     }
 
+    /// The third derivative of a batch's loss applied to pairs of directions (u, v): d/ds H(theta + s u) v at s = 0.
+    fn third_products(
+        &self,
+        _at: &Parameters,
+        _batch: usize,
+        _pairs: &[(Vec<Tensor>, Vec<Tensor>)],
+    ) -> Result<Vec<Vec<Tensor>>> {
+        Err(Error::Input("this objective has no third derivative".into()))
+    }
+
     /// The factor w of w/2 |theta|^2, which is added once for the whole data set.
     fn weight_decay(&self) -> f64 {
         0.0
@@ -109,6 +119,30 @@ pub fn gradient(objective: &dyn Objective, at: &Parameters) -> Result<(f64, Vec<
     }
     add_weight_decay(objective, at, &mut loss, &mut sum)?;
     Ok((loss, sum))
+}
+
+/// The third derivative of the mean loss over all batches applied to pairs of directions (u, v), which is symmetric in u, v
+/// and whatever it is multiplied with: d/ds H(theta + s u) v at s = 0. Weight decay has none.
+///
+/// Batches are worked on in parallel and added in their order.
+pub fn third_products(
+    objective: &dyn Objective,
+    at: &Parameters,
+    pairs: &[(&[f64], &[f64])],
+) -> Result<Vec<Vec<f64>>> {
+    let pairs =
+        pairs.iter().map(|(u, v)| Ok((at.unflatten(u)?, at.unflatten(v)?))).collect::<Result<Vec<_>>>()?;
+    let mut sums = vec![vec![0.0; at.len()]; pairs.len()];
+    let all: Vec<usize> = (0..objective.batches()).collect();
+    for group in all.chunks(rayon::current_num_threads()) {
+        let parts = side_by_side(group, |batch| objective.third_products(at, batch, &pairs));
+        for (&batch, parts) in group.iter().zip(parts) {
+            for (sum, part) in sums.iter_mut().zip(parts?) {
+                at.accumulate(objective.weight(batch), &part, sum)?;
+            }
+        }
+    }
+    Ok(sums)
 }
 
 /// Adds the weight decay term to a loss and its gradient.

@@ -10,22 +10,25 @@ use crate::{Error, Result};
 
 /// What a file of an interrupted run holds.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct StateFile {
+pub struct StateFile {
     /// The run's settings in words; a run with others must not go on from here.
-    pub(crate) settings: String,
-    pub(crate) counts: Vec<u64>,
-    pub(crate) lists: HashMap<String, Vec<f64>>,
+    pub settings: String,
+    /// Counts such as steps.
+    pub counts: Vec<u64>,
+    /// Lists of numbers by name.
+    pub lists: HashMap<String, Vec<f64>>,
 }
 
 impl StateFile {
-    pub(crate) fn new<const N: usize>(settings: &str, counts: &[u64], lists: [(&str, Vec<f64>); N]) -> Self {
+    /// A file with some lists.
+    pub fn new<const N: usize>(settings: &str, counts: &[u64], lists: [(&str, Vec<f64>); N]) -> Self {
         let lists = lists.map(|(name, list)| (name.to_string(), list)).into();
         Self { settings: settings.to_string(), counts: counts.to_vec(), lists }
     }
 
     /// Writes the file, whole or not at all: under a temporary name in the same folder, then renamed. `kind` says what
     /// wrote it, `context` what the operator was, so that [`load`](Self::load) can refuse others.
-    pub(crate) fn save(self, path: &Path, kind: &str, context: &str) -> Result<()> {
+    pub fn save(self, path: &Path, kind: &str, context: &str) -> Result<()> {
         let tensors = self
             .lists
             .into_iter()
@@ -46,7 +49,7 @@ impl StateFile {
     }
 
     /// Reads a file that was saved with the same `kind` and `context`.
-    pub(crate) fn load(path: &Path, kind: &str, context: &str) -> Result<Self> {
+    pub fn load(path: &Path, kind: &str, context: &str) -> Result<Self> {
         let name = path.display();
         let bytes = std::fs::read(path)
             .map_err(|e| Error::State(format!("the state `{name}` cannot be read: {e}")))?;
@@ -74,7 +77,7 @@ impl StateFile {
     }
 
     /// A list by its name, which leaves the file.
-    pub(crate) fn take(&mut self, name: &str) -> Option<Vec<f64>> {
+    pub fn take(&mut self, name: &str) -> Option<Vec<f64>> {
         self.lists.remove(name)
     }
 }

@@ -21,7 +21,6 @@ mod barrier;
 mod bicubic;
 mod curve;
 mod direction;
-mod momentum;
 mod nested;
 mod plane;
 mod principal;

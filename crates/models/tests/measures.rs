@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
-use relief_hessian::{Objective, gradient};
+use relief_hessian::{Epochs, FiniteSum, Objective, gradient};
 use relief_models::architecture::{Architecture, BatchNormMode};
 use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{DataOptions, Dataset, Targets};
@@ -190,28 +190,29 @@ fn mini_batches_of_an_epoch_are_the_data_set() {
     let options = TaskOptions { weight_decay: 0.01, ..options() };
     let task = given.task(&options);
     let (loss, whole) = gradient(&task.objective, task.objective.parameters()).unwrap();
-    let batches = Minibatches::new(&given.model, &given.tensors, &given.data, &options, 32).unwrap();
-    assert_eq!((batches.examples(), batches.per_epoch()), (100, 4));
+    let batches = Minibatches::new(&given.model, &given.tensors, &given.data, &options).unwrap();
+    let epochs = Epochs::new(batches.examples(), 32, 5).unwrap();
+    assert_eq!((batches.examples(), epochs.per_epoch()), (100, 4));
     let at = batches.parameters();
     let (mut mean, mut sum, mut seen) = (0.0, vec![0.0; at.len()], vec![]);
     for step in 8..12 {
-        let examples = batches.examples_at(step, 5);
-        assert_eq!(examples, batches.examples_at(step, 5));
-        let (loss, part) = batches.gradient(at, &examples).unwrap();
+        let examples = epochs.at(step);
+        assert_eq!(examples, epochs.at(step));
+        let (loss, part) = gradient(&*batches.over(&examples).unwrap(), at).unwrap();
         let share = examples.len() as f64 / 100.0;
         mean += share * loss;
         sum.iter_mut().zip(part).for_each(|(s, g)| *s += share * g);
         seen.extend(examples);
     }
-    assert_ne!(batches.examples_at(0, 5), batches.examples_at(4, 5), "every epoch has its order");
-    assert_ne!(batches.examples_at(0, 5), batches.examples_at(0, 6), "every seed, too");
+    assert_ne!(epochs.at(0), epochs.at(4), "every epoch has its order");
+    assert_ne!(epochs.at(0), Epochs { seed: 6, ..epochs }.at(0), "every seed, too");
     seen.sort_unstable();
     assert!(seen.into_iter().eq(0..100), "every example once");
     close(mean, loss);
     let largest = whole.iter().fold(0.0, |a: f64, g| a.max(g.abs()));
     assert!(sum.iter().zip(&whole).all(|(a, b)| (a - b).abs() < 1e-13 * largest.max(1.0)));
-    assert!(batches.gradient(at, &[1, 2, 3]).unwrap_err().to_string().contains("no graph"));
-    assert!(Minibatches::new(&given.model, &given.tensors, &given.data, &options, 101).is_err());
+    assert!(batches.over(&[1, 100]).err().unwrap().to_string().contains("no example 100"));
+    assert!(Epochs::new(100, 101, 0).is_err() && Epochs::new(100, 0, 0).is_err());
 }
 
 #[test]

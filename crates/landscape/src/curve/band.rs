@@ -10,7 +10,7 @@ use relief_hessian::{Control, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Ending, LossAndGradient, add_weight_decay, check_gradient};
-use crate::momentum::Momentum;
+use relief_training::Momentum;
 
 pub use schedule::{Cycle, Insertion, Spacing};
 pub use state::{BandProfile, BandState};

@@ -7,7 +7,7 @@ use relief_hessian::{Control, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Curve, LossAndGradient, add_weight_decay, check_gradient};
-use crate::momentum::Momentum;
+use relief_training::Momentum;
 
 /// Minimises the mean loss E L(phi(t)), t uniform in (0, 1), over a curve's bends by the procedure of Garipov et al.
 /// (2018): one t and one mini-batch a step, momentum, and an eta that falls in the second half. The ends stay.

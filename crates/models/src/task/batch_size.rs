@@ -44,6 +44,7 @@ fn automatic_batch_size(examples: usize, probe: &Probe) -> usize {
 }
 
 /// What graphs for one and two examples tell.
+#[derive(Debug)]
 pub(super) struct Probe {
     /// Shape of one example's outputs.
     pub(super) outputs: Vec<usize>,

@@ -1,93 +1,127 @@
 //! Mini-batches of any examples, for training.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
-use candle_core::{Device, Tensor};
-use relief_hessian::{Batch, GraphObjective, Objective, Parameters, weight_decay_term};
+use candle_core::{DType, Device, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use relief_hessian::{Batch, FiniteSum, GraphObjective, Objective, Parameters};
 
+use super::batch_size::batch_size;
 use super::pieces::Pieces;
 use super::{TaskError, TaskOptions};
 use crate::architecture::{Architecture, BatchNormMode};
-use crate::data::Dataset;
+use crate::data::{Dataset, Targets};
 
-/// The examples of a data set, to be taken in any order.
+/// The examples of a data set, any of which can be chosen.
 ///
-/// Batch norm normalises with the statistics of the mini-batch ([`BatchNormMode::Batch`]) as in training.
+/// With [`BatchNormMode::Batch`], batch norm normalises with the statistics of the chosen examples, as in training; they are
+/// then worked on together. Otherwise many examples are cut into smaller batches.
 #[derive(Debug)]
 pub struct Minibatches {
-    objective: GraphObjective,
+    pieces: Pieces,
     inputs: Tensor,
-    targets: Tensor,
-    size: usize,
+    targets: Targets,
+    classes: u32,
+    /// With the graphs of all sizes of batch met so far.
+    known: Mutex<GraphObjective>,
 }
 
 impl Minibatches {
-    /// Mini-batches of `size` examples, of which the last in an epoch may have fewer.
+    /// Architecture, its tensors and data, put together as for a [`Task`](super::Task).
     pub fn new(
         architecture: &Architecture,
         tensors: &BTreeMap<String, Tensor>,
         data: &Dataset,
         options: &TaskOptions,
-        size: usize,
     ) -> Result<Self, TaskError> {
-        let examples = data.examples();
-        if size == 0 || size > examples {
+        let pieces = Pieces::new(architecture, tensors, data, options)?;
+        let known = Mutex::new(pieces.objective(vec![pieces.batch(0, 1)?], options.batch_norm)?);
+        let classes = data.classes.unwrap_or(0) as u32;
+        Ok(Self { pieces, inputs: data.inputs.clone(), targets: data.targets.clone(), classes, known })
+    }
+
+    /// The mean loss over some examples with these targets.
+    fn objective(&self, examples: &[u32], targets: &Tensor) -> Result<GraphObjective, TaskError> {
+        if let Some(outside) = examples.iter().find(|i| **i as usize >= self.examples()) {
             return Err(TaskError::Option(format!(
-                "a mini-batch of {size} examples cannot be taken from {examples}: give at least 1 and at most that many"
+                "there is no example {outside}: the data set has {}, counted from 0",
+                self.examples()
             )));
         }
-        let options = TaskOptions { batch_norm: BatchNormMode::Batch, ..options.clone() };
-        let pieces = Pieces::new(architecture, tensors, data, &options)?;
-        let mut shapes = vec![pieces.batch(0, size)?];
-        if !examples.is_multiple_of(size) {
-            shapes.push(pieces.batch(0, examples % size)?);
+        let inputs = self.inputs.index_select(&Tensor::new(examples, &Device::Cpu)?, 0)?;
+        let options = TaskOptions { batch_size: None, ..self.pieces.options.clone() };
+        let together = self.pieces.probe.batch_norm && options.batch_norm == BatchNormMode::Batch;
+        let size = batch_size(examples.len(), &self.pieces.probe, together, &options)?;
+        let batches = (0..examples.len()).step_by(size.max(1)).map(|start| {
+            let count = size.min(examples.len() - start);
+            let tensors = vec![inputs.narrow(0, start, count)?, targets.narrow(0, start, count)?];
+            Ok(Batch { tensors, examples: count })
+        });
+        let batches = batches.collect::<Result<Vec<_>, TaskError>>()?;
+        // A panic elsewhere leaves the graphs as they were.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let objective = self.pieces.with_batches(&known, batches, options.batch_norm)?;
+        if objective.graphs() > known.graphs() {
+            *known = objective.clone();
         }
-        let objective = pieces.objective(shapes, BatchNormMode::Batch)?;
-        Ok(Self { objective, inputs: pieces.inputs, targets: pieces.targets, size })
+        Ok(objective)
     }
 
-    /// The checkpoint's point.
-    pub fn parameters(&self) -> &Parameters {
-        self.objective.parameters()
+    /// Loss targets of some examples.
+    fn targets_of(&self, examples: &[u32]) -> Result<Tensor, TaskError> {
+        Ok(self.pieces.targets.index_select(&Tensor::new(examples, &Device::Cpu)?, 0)?)
     }
 
-    /// Examples of the data set.
-    pub fn examples(&self) -> usize {
+    fn relabelled(&self, examples: &[u32], share: f64, seed: u64) -> Result<Tensor, TaskError> {
+        let Targets::Classes(labels) = &self.targets else {
+            return Err(TaskError::Targets(
+                "labels can be drawn anew only where the targets are class labels".into(),
+            ));
+        };
+        let all = labels.to_dtype(DType::U32)?.to_vec1::<u32>()?;
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let labels = examples.iter().map(|i| {
+            // Both numbers are drawn always, so that one example's label does not shift the others'.
+            let (drawn, label) =
+                (random.random::<f64>() < share, random.random_range(0..self.classes.max(1)));
+            if drawn { label } else { all[*i as usize] }
+        });
+        let labels = Tensor::from_iter(labels, &Device::Cpu)?;
+        self.pieces.loss.target_tensor(&Targets::Classes(labels), &self.pieces.probe.outputs)
+    }
+}
+
+impl FiniteSum for Minibatches {
+    fn parameters(&self) -> &Parameters {
+        self.pieces.parameters()
+    }
+
+    fn examples(&self) -> usize {
         self.inputs.dims()[0]
     }
 
-    /// Mini-batches of an epoch.
-    pub fn per_epoch(&self) -> usize {
-        self.examples().div_ceil(self.size)
+    fn over(&self, examples: &[u32]) -> relief_hessian::Result<Box<dyn Objective>> {
+        let made = self.targets_of(examples).and_then(|targets| self.objective(examples, &targets));
+        Ok(Box::new(made.map_err(into_objective)?))
     }
 
-    /// The examples of the mini-batch at `step` where every epoch goes through the data set in an order of its own, given
-    /// by the seed and the epoch alone.
-    pub fn examples_at(&self, step: usize, seed: u64) -> Vec<u32> {
-        use rand::SeedableRng;
-        use rand::seq::SliceRandom;
-        let (epoch, nth) = (step / self.per_epoch(), step % self.per_epoch());
-        let mut order: Vec<u32> = (0..self.examples() as u32).collect();
-        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        random.set_stream(epoch as u64);
-        order.shuffle(&mut random);
-        order.into_iter().skip(nth * self.size).take(self.size).collect()
+    fn over_relabelled(
+        &self,
+        examples: &[u32],
+        share: f64,
+        seed: u64,
+    ) -> relief_hessian::Result<Box<dyn Objective>> {
+        let made = self.relabelled(examples, share, seed);
+        let made = made.and_then(|targets| self.objective(examples, &targets));
+        Ok(Box::new(made.map_err(into_objective)?))
     }
+}
 
-    /// Mean loss and gradient on some examples, as many as a mini-batch of an epoch has, with the weight decay term.
-    pub fn gradient(&self, at: &Parameters, examples: &[u32]) -> Result<(f64, Vec<f64>), TaskError> {
-        let index = Tensor::new(examples, &Device::Cpu)?;
-        let tensors = vec![self.inputs.index_select(&index, 0)?, self.targets.index_select(&index, 0)?];
-        let batch = Batch { tensors, examples: examples.len() };
-        // Inside rayon's pool, so that kernels need not wake it up.
-        let (mut loss, parts) = rayon::scope(|_| self.objective.gradient_on(at, &batch))?;
-        let mut gradient = vec![0.0; at.len()];
-        at.flatten(&parts, &mut gradient)?;
-        let decay = self.objective.weight_decay();
-        if decay != 0.0 {
-            loss += weight_decay_term(&self.objective, at)?;
-            gradient.iter_mut().zip(at.to_vec()?).for_each(|(g, x)| *g += decay * x);
-        }
-        Ok((loss, gradient))
+fn into_objective(error: TaskError) -> relief_hessian::Error {
+    match error {
+        TaskError::Objective(error) => error,
+        other => relief_hessian::Error::Input(other.to_string()),
     }
 }

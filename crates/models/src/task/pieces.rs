@@ -13,9 +13,10 @@ use crate::data::Dataset;
 use crate::loss::Loss;
 
 /// Parameters, constants, inputs and targets, before they are cut into batches.
-pub(super) struct Pieces<'a> {
-    architecture: &'a Architecture,
-    options: &'a TaskOptions,
+#[derive(Debug)]
+pub(super) struct Pieces {
+    architecture: Architecture,
+    pub(super) options: TaskOptions,
     pub(super) loss: Loss,
     pub(super) probe: Probe,
     parameters: Parameters,
@@ -27,12 +28,12 @@ pub(super) struct Pieces<'a> {
     pub(super) targets: Tensor,
 }
 
-impl<'a> Pieces<'a> {
+impl Pieces {
     pub(super) fn new(
-        architecture: &'a Architecture,
+        architecture: &Architecture,
         tensors: &BTreeMap<String, Tensor>,
         data: &Dataset,
-        options: &'a TaskOptions,
+        options: &TaskOptions,
     ) -> Result<Self, TaskError> {
         let probe = Probe::new(architecture, data, options)?;
         let loss = options.loss.unwrap_or_else(|| Loss::for_targets(&data.targets));
@@ -54,8 +55,8 @@ impl<'a> Pieces<'a> {
         }
         let buffers = named(Role::Buffer).filter(|name| constants.contains_key(*name)).map(String::from);
         Ok(Self {
-            architecture,
-            options,
+            architecture: architecture.clone(),
+            options: options.clone(),
             loss,
             buffers: buffers.collect(),
             probe,
@@ -78,10 +79,22 @@ impl<'a> Pieces<'a> {
         batches: Vec<Batch>,
         mode: BatchNormMode,
     ) -> Result<GraphObjective, TaskError> {
-        self.objective_of(batches, |graph, batch| {
-            let (outputs, loss) = self.forward(&Net::new(graph, mode), batch)?;
-            Ok((outputs, loss))
-        })
+        self.objective_of(batches, |graph, batch| self.forward(&Net::new(graph, mode), batch))
+    }
+
+    /// The same loss as `known` over other batches, with its graphs where they fit.
+    pub(super) fn with_batches(
+        &self,
+        known: &GraphObjective,
+        batches: Vec<Batch>,
+        mode: BatchNormMode,
+    ) -> Result<GraphObjective, TaskError> {
+        Ok(known.with_batches(batches, |graph, batch| self.forward(&Net::new(graph, mode), batch))?)
+    }
+
+    /// The parameters at the checkpoint.
+    pub(super) fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
     /// What `build` makes of batches, with this model's tensors.

@@ -1,0 +1,204 @@
+//! The loop.
+
+use relief_hessian::{Control, Epochs, Error, FiniteSum, Objective, Parameters, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::rule::{Rule, Site, Update, norm};
+use crate::{Optimiser, Schedule, TrainingState};
+
+/// Settings of a training: with the start and the examples, all that its digits depend on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Training {
+    /// From a gradient to a step.
+    pub optimiser: Optimiser,
+    /// Which gradient.
+    pub rule: Rule,
+    /// Step size.
+    pub eta: f64,
+    /// Its factor over the steps.
+    pub schedule: Schedule,
+    /// The factor w of w/2 |theta|^2, whose gradient at the point itself is added to what the rule gives.
+    pub weight_decay: f64,
+    /// Take eta w theta off the point instead, beside the optimiser's step (Loshchilov & Hutter 2019: `AdamW`).
+    pub decoupled: bool,
+    /// Shorten what the rule gives to this norm, where it is longer.
+    pub clip: Option<f64>,
+    /// Probability with which a label is drawn anew, evenly from all classes, every time it is seen.
+    pub label_noise: f64,
+    /// Steps.
+    pub steps: usize,
+    /// Examples of a mini-batch; all if absent.
+    pub batch: Option<usize>,
+    /// Seed of all random numbers.
+    pub seed: u64,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self {
+            optimiser: Optimiser::default(),
+            rule: Rule::Plain,
+            eta: 0.1,
+            schedule: Schedule::default(),
+            weight_decay: 0.0,
+            decoupled: false,
+            clip: None,
+            label_noise: 0.0,
+            steps: 1000,
+            batch: None,
+            seed: 0,
+        }
+    }
+}
+
+/// What was computed, counted in examples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Work {
+    /// Examples whose gradient was computed.
+    pub gradients: usize,
+    /// Examples whose Hessian was multiplied with a vector.
+    pub products: usize,
+}
+
+/// What a step saw, before it moved the point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// The step, from 0.
+    pub step: usize,
+    /// The step size.
+    pub eta: f64,
+    /// Mean loss of the mini-batch, without weight decay.
+    pub loss: f64,
+    /// Norm of its gradient.
+    pub gradient_norm: f64,
+    /// Norm of the rule's perturbation; 0 without one.
+    pub perturbation_norm: f64,
+}
+
+/// How a training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All steps are taken.
+    Finished,
+    /// The observer stopped it; the state goes on from there.
+    Interrupted,
+}
+
+impl Training {
+    /// The order in which it goes through so many examples.
+    pub fn epochs(&self, examples: usize) -> Result<Epochs> {
+        Epochs::new(examples, self.batch.unwrap_or(examples), self.seed)
+    }
+
+    /// Takes the steps that `state` lacks. `told` hears of every step, with the state after it.
+    ///
+    /// The sum must be without weight decay. Fails where a loss or the point would not be finite; the state is then the
+    /// last finite one.
+    pub fn run(
+        &self,
+        sum: &dyn FiniteSum,
+        state: &mut TrainingState,
+        told: &mut dyn FnMut(&Step, &TrainingState) -> Control,
+    ) -> Result<Ending> {
+        let epochs = self.epochs(sum.examples())?;
+        self.validate(sum, state)?;
+        while state.step < self.steps {
+            let step = self.step(sum, &epochs, state)?;
+            if told(&step, state) == Control::Interrupt && state.step < self.steps {
+                return Ok(Ending::Interrupted);
+            }
+        }
+        Ok(Ending::Finished)
+    }
+
+    fn step(&self, sum: &dyn FiniteSum, epochs: &Epochs, state: &mut TrainingState) -> Result<Step> {
+        let step = state.step;
+        let examples = epochs.at(step);
+        let objective = self.objective(sum, &examples, step)?;
+        let at = sum.parameters().at(&state.point)?;
+        let eta = self.eta * self.schedule.factor(step, self.steps);
+        let mut site = Site {
+            sum,
+            examples: &examples,
+            objective: &*objective,
+            at: &at,
+            step,
+            per_epoch: epochs.per_epoch(),
+            eta,
+            seed: self.seed,
+            work: state.work,
+        };
+        let mut memory = state.memory.clone();
+        let update =
+            self.rule.update(&mut site, &mut memory).map_err(|e| self.diverged(step, &e.to_string()))?;
+        let work = site.work;
+        let Update { loss, gradient_norm, perturbation_norm, mut gradient } = update;
+        if !loss.is_finite() || gradient.iter().any(|g| !g.is_finite()) {
+            return Err(
+                self.diverged(step, &format!("the loss is {loss} and the gradient's norm {gradient_norm}"))
+            );
+        }
+        if let Some(most) = self.clip {
+            let length = norm(&gradient);
+            if length > most {
+                gradient.iter_mut().for_each(|g| *g *= most / length);
+            }
+        }
+        let (mut point, mut means) = (state.point.clone(), state.means.clone());
+        if self.weight_decay > 0.0 && self.decoupled {
+            point.iter_mut().for_each(|x| *x -= eta * self.weight_decay * *x);
+        } else if self.weight_decay > 0.0 {
+            gradient.iter_mut().zip(&point).for_each(|(g, x)| *g += self.weight_decay * x);
+        }
+        self.optimiser.step(eta, step, &mut point, &mut means, &gradient);
+        if point.iter().any(|x| !x.is_finite()) {
+            return Err(self.diverged(step, "the step is too large for a number"));
+        }
+        *state = TrainingState { step: step + 1, point, means, memory, work };
+        Ok(Step { step, eta, loss, gradient_norm, perturbation_norm })
+    }
+
+    fn objective(&self, sum: &dyn FiniteSum, examples: &[u32], step: usize) -> Result<Box<dyn Objective>> {
+        if self.label_noise == 0.0 {
+            return sum.over(examples);
+        }
+        let seed = self.seed.wrapping_add((step as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        sum.over_relabelled(examples, self.label_noise, seed)
+    }
+
+    fn diverged(&self, step: usize, what: &str) -> Error {
+        Error::NonFinite(format!(
+            "training diverged at step {step} of {}: {what}; take a step size below {}",
+            self.steps, self.eta
+        ))
+    }
+
+    fn validate(&self, sum: &dyn FiniteSum, state: &TrainingState) -> Result<()> {
+        let n = sum.parameters().len();
+        let problem = if !(self.eta > 0.0 && self.eta.is_finite()) {
+            format!("eta is {}, but must be above 0 and finite", self.eta)
+        } else if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            format!("the weight decay is {}, but must be 0 or more and finite", self.weight_decay)
+        } else if !(0.0..=1.0).contains(&self.label_noise) {
+            format!("the label noise is {}, but is a probability", self.label_noise)
+        } else if self.clip.is_some_and(|c| c.is_nan() || c <= 0.0) {
+            "the norm to clip at must be above 0".into()
+        } else if state.point.len() != n || state.means.iter().any(|m| m.len() != n) {
+            format!(
+                "the state is of another network: it has {} numbers for {n} parameters",
+                state.point.len()
+            )
+        } else if state.step > self.steps {
+            format!("the state is at step {}, but there are {} steps", state.step, self.steps)
+        } else {
+            return self.optimiser.validate();
+        };
+        Err(Error::Input(problem))
+    }
+
+    /// The point of a state, as the network has it.
+    pub fn point(sum: &dyn FiniteSum, state: &TrainingState) -> Result<Parameters> {
+        sum.parameters().at(&state.point)
+    }
+}
