@@ -44,12 +44,6 @@ impl Minibatches {
 
     /// The mean loss over some examples with these targets.
     fn objective(&self, examples: &[u32], targets: &Tensor) -> Result<GraphObjective, TaskError> {
-        if let Some(outside) = examples.iter().find(|i| **i as usize >= self.examples()) {
-            return Err(TaskError::Option(format!(
-                "there is no example {outside}: the data set has {}, counted from 0",
-                self.examples()
-            )));
-        }
         let inputs = self.inputs.index_select(&Tensor::new(examples, &Device::Cpu)?, 0)?;
         let options = TaskOptions { batch_size: None, ..self.pieces.options.clone() };
         let together = self.pieces.probe.batch_norm && options.batch_norm == BatchNormMode::Batch;
@@ -69,12 +63,24 @@ impl Minibatches {
         Ok(objective)
     }
 
+    fn check(&self, examples: &[u32]) -> Result<(), TaskError> {
+        match examples.iter().find(|i| **i as usize >= self.examples()) {
+            None => Ok(()),
+            Some(outside) => Err(TaskError::Option(format!(
+                "there is no example {outside}: the data set has {}, counted from 0",
+                self.examples()
+            ))),
+        }
+    }
+
     /// Loss targets of some examples.
     fn targets_of(&self, examples: &[u32]) -> Result<Tensor, TaskError> {
+        self.check(examples)?;
         Ok(self.pieces.targets.index_select(&Tensor::new(examples, &Device::Cpu)?, 0)?)
     }
 
     fn relabelled(&self, examples: &[u32], share: f64, seed: u64) -> Result<Tensor, TaskError> {
+        self.check(examples)?;
         let Targets::Classes(labels) = &self.targets else {
             return Err(TaskError::Targets(
                 "labels can be drawn anew only where the targets are class labels".into(),
