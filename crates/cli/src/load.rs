@@ -225,10 +225,7 @@ fn described(arguments: &TaskArguments, checkpoint: &Checkpoint) -> TaskArgument
 }
 
 /// The architecture that is named, or that the checkpoint names, with what its shapes tell.
-pub(crate) fn architecture(
-    model: Option<&String>,
-    checkpoint: &Checkpoint,
-) -> Result<Architecture, Failure> {
+pub(crate) fn architecture(model: Option<&String>, checkpoint: &Checkpoint) -> Result<Architecture, Failure> {
     let shapes = checkpoint.shapes();
     let Some(spec) = model.or_else(|| checkpoint.metadata.get(MODEL_KEY)) else {
         let fitting: Vec<String> = Architecture::fits(&shapes).iter().map(ToString::to_string).collect();
