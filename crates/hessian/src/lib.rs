@@ -18,14 +18,18 @@ mod error;
 mod finite_sum;
 mod frobenius;
 mod graph_objective;
+mod inverse;
 mod lanczos;
 mod objective;
 mod operator;
+mod outer;
 mod parameters;
 mod sampling;
 mod spectral_sum;
 mod spectrum;
 mod state_file;
+mod subspace;
+mod tangent_kernel;
 mod trace;
 
 pub use adapters::{Affine, Counted, Deflated, Restricted, Sum};
@@ -38,6 +42,7 @@ pub use error::{Error, Result};
 pub use finite_sum::{Epochs, FiniteSum};
 pub use frobenius::{Frobenius, FrobeniusEstimate, FrobeniusMethod};
 pub use graph_objective::{Batch, GraphObjective};
+pub use inverse::{ConjugateGradients, Solution};
 pub use lanczos::{
     Control, Lanczos, LanczosState, MissedCopies, Observer, Outcome, Progress, Silent, Wanted,
 };
@@ -45,6 +50,7 @@ pub use objective::{
     Evaluation, Linearization, Objective, gradient, loss, third_products, weight_decay_term,
 };
 pub use operator::{Dense, SymmetricOperator};
+pub use outer::{OuterProducts, RankOne};
 pub use parameters::{Parameters, matching};
 pub use sampling::{EstimateState, EstimateStatus, Estimating, Sampling, Target};
 pub use spectral_sum::{SpectralSum, SpectralSumEstimate, Summand};
@@ -53,4 +59,6 @@ pub use spectrum::{
     SpectralDensity, Spectrum, SpectrumObserver, SpectrumOutcome, SpectrumProgress, SpectrumState, Tail,
 };
 pub use state_file::StateFile;
+pub use subspace::principal_angles;
+pub use tangent_kernel::TangentKernel;
 pub use trace::{Trace, TraceEstimate, TraceMethod};
