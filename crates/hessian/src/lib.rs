@@ -11,6 +11,7 @@
 mod adapters;
 mod candle_objective;
 mod check;
+mod class_structure;
 mod curvature;
 mod diagonal;
 mod eigen;
@@ -35,6 +36,7 @@ mod trace;
 pub use adapters::{Affine, Counted, Deflated, Restricted, Sum};
 pub use candle_objective::CandleObjective;
 pub use check::{Finding, Report, check};
+pub use class_structure::{ClassStructure, Traces};
 pub use curvature::{Curvature, CurvatureOperator, DEFAULT_MEMORY, Matrix};
 pub use diagonal::{Diagonal, DiagonalEstimate, DiagonalMethod};
 pub use eigen::{Eigen, EigenPair, Status};
