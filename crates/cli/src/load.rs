@@ -87,6 +87,12 @@ impl Loaded {
         )
     }
 
+    /// The same loss as a function of some parameters alone; the others stay where they are.
+    pub(crate) fn restricted_to(&self, names: &[String]) -> Result<Task, Failure> {
+        let options = TaskOptions { parameters: names.to_vec(), ..self.options.clone() };
+        Ok(Task::new(&self.architecture, &self.tensors, &self.data, &options)?)
+    }
+
     /// Holds the model against its own definition on a few examples in f64, before long work on it.
     pub(crate) fn check_rules(&self, seed: u64) -> Result<(), Failure> {
         let mut refusal = String::new();
@@ -225,10 +231,7 @@ fn described(arguments: &TaskArguments, checkpoint: &Checkpoint) -> TaskArgument
 }
 
 /// The architecture that is named, or that the checkpoint names, with what its shapes tell.
-pub(crate) fn architecture(
-    model: Option<&String>,
-    checkpoint: &Checkpoint,
-) -> Result<Architecture, Failure> {
+pub(crate) fn architecture(model: Option<&String>, checkpoint: &Checkpoint) -> Result<Architecture, Failure> {
     let shapes = checkpoint.shapes();
     let Some(spec) = model.or_else(|| checkpoint.metadata.get(MODEL_KEY)) else {
         let fitting: Vec<String> = Architecture::fits(&shapes).iter().map(ToString::to_string).collect();
