@@ -47,8 +47,7 @@ pub(crate) struct Node {
     pub(crate) keeps_value: bool,
     /// The tangent enters the second pass: as above with both arguments active, or the argument of a curved function.
     pub(crate) keeps_tangent: bool,
-    /// The cotangent enters second-order terms: a bilinear node with two active arguments, or a curved function. Or it is
-    /// asked for: that of the outputs.
+    /// The cotangent enters second-order terms: a bilinear node with two active arguments, or a curved function.
     pub(crate) keeps_cotangent: bool,
     /// The first and the last node that read this one (itself where none does).
     pub(crate) first_reader: Id,
@@ -148,7 +147,6 @@ impl Graph {
             });
         }
         nodes[outputs].keeps_value = true;
-        nodes[outputs].keeps_cotangent = true;
         nodes[loss].keeps_value = true;
         parameters.sort();
         Ok(Self { nodes, parameters, inputs, outputs, loss })

@@ -133,15 +133,6 @@ impl Linearized {
             .ok_or_else(|| Error::Unavailable("the outputs were not kept".into()))
     }
 
-    /// The slope of the loss in the model's outputs, shaped like them.
-    pub fn output_gradient(&self) -> Result<&Tensor> {
-        self.kept[self.graph.outputs].cotangent.as_ref().ok_or_else(|| {
-            Error::Unavailable(
-                "the loss has no slope in the outputs: no parameter lies before them, or it does not depend on them".into(),
-            )
-        })
-    }
-
     /// The graph this is a linearization of.
     pub fn graph(&self) -> &Graph {
         &self.graph

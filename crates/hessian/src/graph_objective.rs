@@ -234,10 +234,6 @@ impl Linearization for Linearized {
         Ok(self.vjp(u)?)
     }
 
-    fn output_gradient(&self) -> Result<Tensor> {
-        Ok(self.output_gradient()?.clone())
-    }
-
     fn bytes(&self) -> usize {
         self.bytes()
     }

@@ -83,11 +83,6 @@ pub trait Linearization: Send + Sync {
         Err(Error::Input("this objective does not tell outputs from loss, so it has no Jacobian".into()))
     }
 
-    /// The slope of the mean loss in the outputs, shaped like them.
-    fn output_gradient(&self) -> Result<Tensor> {
-        Err(Error::Input("this objective does not tell outputs from loss, so it has no slope in them".into()))
-    }
-
     /// Bytes held, to decide whether to keep this for later products.
     fn bytes(&self) -> usize;
 }

@@ -8,7 +8,7 @@ use super::{assert_close, done, dot, norm, numbers, product};
 const N: usize = 40;
 
 /// I - 2 v v' on both sides of a diagonal: the matrix, and its eigenvector number i.
-fn rotated(diagonal: &[f64]) -> (Dense, impl Fn(usize) -> Vec<f64>) {
+fn rotated(diagonal: &[f64]) -> (Dense, impl Fn(usize) -> Vec<f64> + use<>) {
     let mut v = numbers(N, 4);
     let length = norm(&v);
     v.iter_mut().for_each(|x| *x /= length);

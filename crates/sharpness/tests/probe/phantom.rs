@@ -1,7 +1,7 @@
 //! The examples' weights in the gradient.
 
 use candle_core::DType;
-use relief_hessian::{FiniteSum, Objective, gradient};
+use relief_hessian::{FiniteSum, gradient};
 use relief_models::loss::Loss;
 use relief_models::task::TaskOptions;
 use relief_sharpness::{Perturbation, Phantom, gini, output_slopes};
@@ -15,7 +15,7 @@ fn the_coefficient_is_that_of_lorenz_curves() {
     assert_close(gini(&[2.0, 2.0, 2.0]).unwrap() + 1.0, 1.0, 1e-14);
     assert_close(gini(&[0.0, 0.0, 0.0, 5.0]).unwrap(), 0.75, 1e-14);
     // By the definition: half the mean absolute difference over the mean.
-    let values = [3.0, 1.0, 4.0, 1.5, 9.0];
+    let values: [f64; 5] = [3.0, 1.0, 4.0, 1.5, 9.0];
     let differences: f64 = values.iter().flat_map(|a| values.iter().map(move |b| (a - b).abs())).sum();
     assert_close(gini(&values).unwrap(), differences / (2.0 * 25.0 * 3.7), 1e-13);
 }
