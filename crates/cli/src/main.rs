@@ -23,6 +23,7 @@ mod points;
 mod progress;
 mod refining;
 mod report;
+mod run_folder;
 mod runs;
 mod saved;
 mod scans;
@@ -34,6 +35,7 @@ mod surfaces;
 mod survey;
 mod table;
 mod traces;
+mod training;
 
 use std::process::ExitCode;
 
@@ -62,6 +64,7 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Check(arguments) => commands::check::run(arguments),
         Command::Connect(arguments) => commands::connect::run(&arguments),
+        Command::Train(arguments) => commands::train::run(&arguments),
         Command::Trace(arguments) => commands::trace::run(&arguments),
         Command::Trajectory(arguments) => commands::trajectory::run(*arguments),
         Command::Shape(arguments) => commands::shape::run(&arguments),
