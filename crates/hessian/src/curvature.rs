@@ -85,6 +85,11 @@ impl<'a> Curvature<'a> {
         self.gradient.iter().map(|g| g * g).sum::<f64>().sqrt()
     }
 
+    /// What was linearized.
+    pub fn objective(&self) -> &'a dyn Objective {
+        self.objective
+    }
+
     /// The point.
     pub fn parameters(&self) -> &Parameters {
         &self.at
