@@ -13,6 +13,8 @@ mod published;
 mod resume;
 mod spectrum;
 mod traces;
+#[cfg(unix)]
+mod training;
 mod verbs;
 
 use std::path::{Path, PathBuf};

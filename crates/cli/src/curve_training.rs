@@ -15,8 +15,9 @@ use serde::Serialize;
 
 use crate::curve_state::CurveState;
 use crate::exit::Failure;
+use crate::interrupt;
 use crate::load::Loaded;
-use crate::progress::{Due, StepBar};
+use crate::progress::StepBar;
 
 /// How a curve is made.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -224,11 +225,12 @@ impl<'a> Trainer<'a> {
     }
 
     /// Saves the state where that is due, and goes on unless something went wrong.
-    fn after(&self, due: Due, state: &dyn Fn() -> CurveState, failure: &mut Option<Failure>) -> Control {
-        if due.save {
+    fn after(&self, due: bool, state: &dyn Fn() -> CurveState, failure: &mut Option<Failure>) -> Control {
+        let stop = interrupt::requested();
+        if due || stop {
             *failure = failure.take().or(state().save(self.state, &self.context).err());
         }
-        if due.stop || failure.is_some() { Control::Interrupt } else { Control::Continue }
+        if stop || failure.is_some() { Control::Interrupt } else { Control::Continue }
     }
 
     /// Gradients over the whole data set that the mini-batches so far make up.

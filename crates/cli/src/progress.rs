@@ -89,15 +89,6 @@ pub(crate) struct StepBar {
     saved: Instant,
 }
 
-/// What is to be done after a step.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Due {
-    /// Ctrl-C was pressed.
-    pub(crate) stop: bool,
-    /// The state is to be saved.
-    pub(crate) save: bool,
-}
-
 /// Between two saved states.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 
@@ -114,16 +105,15 @@ impl StepBar {
         Self { bar, saved: Instant::now() }
     }
 
-    /// Shows the step.
-    pub(crate) fn at(&mut self, step: usize, message: &str) -> Due {
+    /// Shows the step, and says whether the state is to be saved.
+    pub(crate) fn at(&mut self, step: usize, message: &str) -> bool {
         self.bar.set_position(step as u64);
         self.bar.set_message(message.to_string());
-        let stop = interrupt::requested();
-        let save = stop || self.saved.elapsed() >= SAVE_EVERY;
+        let save = self.saved.elapsed() >= SAVE_EVERY;
         if save {
             self.saved = Instant::now();
         }
-        Due { stop, save }
+        save
     }
 }
 

@@ -31,9 +31,9 @@ pub(crate) struct RunFolder {
 }
 
 impl RunFolder {
-    /// A folder that holds no run yet.
+    /// A folder that holds no rows yet.
     pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
-        if path.join(METRICS).exists() {
+        if path.join(METRICS).metadata().is_ok_and(|file| file.len() > 0) {
             return Err(Failure::Usage(format!(
                 "`{}` holds a run already: go on with it with --resume, or name another folder with --run",
                 path.display()
@@ -97,10 +97,11 @@ impl RunFolder {
         self.append(step, row)
     }
 
-    /// Adds a remark about a step.
+    /// Adds a remark about a step, unless it is the last row already.
     pub(crate) fn remark(&mut self, step: usize, text: &str) -> Result<(), Failure> {
         let row = [(STEP.to_string(), step.into()), (EVENT.to_string(), text.into())];
-        self.append(step, row.into_iter().collect())
+        let row: Row = row.into_iter().collect();
+        if self.rows()?.last() == Some(&row) { Ok(()) } else { self.append(step, row) }
     }
 
     /// All rows, in their order.

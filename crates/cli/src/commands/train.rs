@@ -14,8 +14,9 @@ use relief_training::Ending;
 
 use crate::arguments::{DTypeArgument, RunArguments};
 use crate::exit::{Failure, Outcome};
-use crate::run_folder::RunFolder;
+use crate::run_folder::{RunFolder, STATE};
 use crate::training::arguments::RecipeArguments;
+use crate::training::probing::ProbeArguments;
 use crate::training::problem::{self, Problem};
 use crate::training::recorder::{Recorder, checkpoint};
 use crate::training::report;
@@ -29,6 +30,7 @@ use crate::{interrupt, load, output};
   relief train --model mlp:widths=64-32-32-10 --data digits --optimizer sam --rho 0.1 --run runs/sam
   relief train --model cnn --data cifar/ --optimizer sam --schedule cosine --epochs 60 --run runs/cnn-sam
   relief train --from net.safetensors --data digits --optimizer asam --steps 500 --run runs/tuned
+  relief train --model mlp:widths=64-32-32-10 --data digits --batch full --momentum 0 --eta 0.2 --steps 2000 --probe-every 50
   relief train --resume runs/sam
   relief plot runs/sgd runs/sam -o training.png
 
@@ -42,9 +44,12 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     recipe: RecipeArguments,
 
+    #[command(flatten)]
+    probes: ProbeArguments,
+
     /// Go on with the run in a folder, with its own settings
     #[arg(long, value_name = "RUN", help_heading = "Output",
-        conflicts_with_all = ["StartArguments", "RecipeArguments", "RuleArguments", "seed"])]
+        conflicts_with_all = ["StartArguments", "RecipeArguments", "RuleArguments", "ProbeArguments", "seed"])]
     resume: Option<PathBuf>,
 
     #[command(flatten)]
@@ -108,7 +113,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     interrupt::install();
     let begun = Instant::now();
     let (problem, folder) = match &arguments.resume {
-        Some(path) => resumed(path)?,
+        Some(path) => resumed(path, load::memory(&arguments.run))?,
         None => begin(arguments)?,
     };
     let path = folder.path().to_path_buf();
@@ -152,15 +157,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 fn begin(arguments: &Arguments) -> Result<(Problem, RunFolder), Failure> {
     let (data, settings) = settings(arguments)?;
     let path = &arguments.start.folder;
-    let tensors = problem::start(&settings, &data, Path::new(""))?;
-    let problem = Problem::new(settings, &data, tensors)?;
     let folder = RunFolder::create(path)?;
+    let tensors = problem::start(&settings, &data, Path::new(""))?;
+    let problem = Problem::new(settings, &data, tensors, load::memory(&arguments.run))?;
+    // What a run without rows left is none of this one.
+    let _ = std::fs::remove_file(folder.file(STATE));
     problem.settings.save(path)?;
     Ok((problem, folder))
 }
 
 /// The run of a folder, with the data that it was begun with.
-fn resumed(path: &Path) -> Result<(Problem, RunFolder), Failure> {
+fn resumed(path: &Path, memory: usize) -> Result<(Problem, RunFolder), Failure> {
     let settings = Settings::load(path)?;
     let data = problem::split(&settings.data, &settings, Split::Train)?;
     if settings.data.sha256 != data.fingerprint()? {
@@ -172,12 +179,12 @@ fn resumed(path: &Path) -> Result<(Problem, RunFolder), Failure> {
     }
     let tensors = problem::start(&settings, &data, &path.join(checkpoint(0)))?;
     let folder = RunFolder::open(path)?;
-    Ok((Problem::new(settings, &data, tensors)?, folder))
+    Ok((Problem::new(settings, &data, tensors, memory)?, folder))
 }
 
 /// All settings of a new run, and its training split.
 fn settings(arguments: &Arguments) -> Result<(Dataset, Settings), Failure> {
-    let Arguments { start, recipe, run, .. } = arguments;
+    let Arguments { start, recipe, probes, run, .. } = arguments;
     let from = start.from.as_deref().map(Checkpoint::load).transpose()?;
     let said = |key: &str| from.as_ref().and_then(|from| from.metadata.get(key)).cloned();
     let path = start.data.clone().or_else(|| said(load::DATA_KEY)).ok_or_else(|| {
@@ -200,7 +207,7 @@ fn settings(arguments: &Arguments) -> Result<(Dataset, Settings), Failure> {
         version: env!("CARGO_PKG_VERSION").into(),
         optimizer: recipe.optimizer.name(),
         model: Model {
-            architecture: architecture.to_string(),
+            architecture: architecture.spelled_out()?.to_string(),
             dtype: dtype.into(),
             from: start.from.clone(),
             from_sha256: from.map(|from| from.sha256().to_string()),
@@ -214,7 +221,7 @@ fn settings(arguments: &Arguments) -> Result<(Dataset, Settings), Failure> {
             context: start.context,
         },
         loss: LossSettings { function: String::new(), label_smoothing: start.label_smoothing },
-        record: Record { measure_every: 1, checkpoint_every: start.checkpoint_every },
+        record: Record { measure_every: 1, checkpoint_every: start.checkpoint_every, probe: None },
         training: Default::default(),
     };
     let data = problem::split(&settings.data, &settings, Split::Train)?;
@@ -224,6 +231,7 @@ fn settings(arguments: &Arguments) -> Result<(Dataset, Settings), Failure> {
         start.loss.clone().unwrap_or_else(|| Loss::for_targets(&data.targets).to_string());
     settings.training = recipe.training(data.examples(), run.seed)?;
     let epoch = settings.training.epochs(data.examples())?.per_epoch();
+    settings.record.probe = probes.probing(data.examples())?;
     let usual = if epoch > 1 { epoch } else { (settings.training.steps / 200).max(1) };
     settings.record.measure_every = start.measure_every.unwrap_or(usual);
     Ok((data, settings))

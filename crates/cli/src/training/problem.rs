@@ -10,6 +10,7 @@ use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{DataError, DataOptions, Dataset, Normalize, Split};
 use relief_models::task::{Measure, Minibatches, StatisticsPass, Task, TaskOptions};
 
+use super::probing::Prober;
 use super::settings::{Data, Settings};
 use crate::exit::Failure;
 use crate::load;
@@ -27,19 +28,28 @@ pub(crate) struct Problem {
     train: Task,
     test: Option<Task>,
     statistics: Option<StatisticsPass>,
+    pub(crate) prober: Option<Prober>,
 }
 
 impl Problem {
-    /// Puts settings, the training split and the tensors of the start together.
+    /// Puts settings, the training split and the tensors of the start together; `memory` is that of the run's probes.
     pub(crate) fn new(
         settings: Settings,
         data: &Dataset,
         tensors: BTreeMap<String, Tensor>,
+        memory: usize,
     ) -> Result<Self, Failure> {
         let architecture = Architecture::parse(&settings.model.architecture)?;
         let options = settings.task_options()?;
         let in_training = TaskOptions { batch_norm: BatchNormMode::Batch, ..options.clone() };
-        let minibatches = Minibatches::new(&architecture, &tensors, data, &in_training)?;
+        let over = |data: &Dataset| Ok(Minibatches::new(&architecture, &tensors, data, &in_training)?);
+        let minibatches = over(data)?;
+        let prober = settings
+            .record
+            .probe
+            .as_ref()
+            .map(|probing| Prober::new(probing, data, settings.training.seed, memory, over));
+        let prober = prober.transpose()?;
         let statistics = StatisticsPass::new(&architecture, &tensors, data, &options)?;
         let train = Task::new(&architecture, &tensors, data, &options)?;
         let test = match split(&settings.data, &settings, Split::Test) {
@@ -49,7 +59,7 @@ impl Problem {
             ) => None,
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { settings, minibatches, tensors, train, test, statistics })
+        Ok(Self { settings, minibatches, tensors, train, test, statistics, prober })
     }
 
     pub(crate) fn examples(&self) -> usize {

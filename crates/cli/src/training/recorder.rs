@@ -8,9 +8,9 @@ use relief_training::{Step, TrainingState};
 use super::problem::Problem;
 use super::saved_state::{self, Recorded};
 use crate::exit::Failure;
-use crate::numbers;
 use crate::progress::StepBar;
 use crate::run_folder::{Row, RunFolder, STATE};
+use crate::{interrupt, numbers};
 
 /// Records a run in its folder.
 pub(crate) struct Recorder<'a> {
@@ -52,10 +52,11 @@ impl<'a> Recorder<'a> {
         }
         let message = step.map_or(String::new(), |step| format!("loss {}", numbers::two_digits(step.loss)));
         let due = self.bar.at(state.step, &message);
-        let recorded =
-            self.record(state).and_then(|new| if new || due.save { self.save(state) } else { Ok(()) });
-        self.failure = self.failure.take().or(recorded.err());
-        if due.stop || self.failure.is_some() { Control::Interrupt } else { Control::Continue }
+        let recorded = self.record(state);
+        let stop = interrupt::requested();
+        let saved = recorded.and_then(|new| if new || due || stop { self.save(state) } else { Ok(()) });
+        self.failure = self.failure.take().or(saved.err());
+        if stop || self.failure.is_some() { Control::Interrupt } else { Control::Continue }
     }
 
     /// What stopped the training, if anything did.
@@ -70,14 +71,15 @@ impl<'a> Recorder<'a> {
         self.save(state)
     }
 
-    /// The row and the checkpoint of a step that has them; whether there was one.
+    /// The row and the checkpoint of a step that has them; whether there was one. What Ctrl-C cut short is due again.
     fn record(&mut self, state: &TrainingState) -> Result<bool, Failure> {
         let record = &self.problem.settings.record;
         let steps = self.problem.settings.training.steps;
         let due = |every: usize| state.step == steps || state.step.is_multiple_of(every);
-        let row = due(record.measure_every) && self.recorded.row != Some(state.step);
-        if row {
-            self.row(state)?;
+        let probe = record.probe.as_ref().is_some_and(|probe| due(probe.every));
+        let row = (probe || due(record.measure_every)) && self.recorded.row != Some(state.step);
+        if row && !self.row(state, probe)? {
+            return Ok(false);
         }
         let checkpoint = due(record.checkpoint_every.unwrap_or(steps.max(1)));
         if checkpoint {
@@ -86,15 +88,23 @@ impl<'a> Recorder<'a> {
         Ok(row || checkpoint)
     }
 
-    fn row(&mut self, state: &TrainingState) -> Result<(), Failure> {
-        let Problem { settings, minibatches, .. } = self.problem;
+    /// Measures a point, and probes it if asked for; false after Ctrl-C.
+    fn row(&mut self, state: &TrainingState, probe: bool) -> Result<bool, Failure> {
+        let Problem { settings, minibatches, prober, .. } = self.problem;
         let training = &settings.training;
         let at = minibatches.parameters().at(&state.point)?;
-        let mut row = self.problem.measure(&at)?;
         let next = state.step.min(training.steps.saturating_sub(1));
+        let eta = training.eta * training.schedule.factor(next, training.steps);
+        let mut row = Row::new();
+        if let Some(prober) = prober.as_ref().filter(|_| probe) {
+            let vectors = &mut self.recorded.vectors;
+            let Some(probed) = prober.row(training, (state, &at, eta), vectors)? else { return Ok(false) };
+            row = probed;
+        }
+        row.extend(self.problem.measure(&at)?);
         let epoch = training.epochs(self.problem.examples())?.per_epoch();
         row.insert("epoch".into(), (state.step as f64 / epoch as f64).into());
-        row.insert("eta".into(), (training.eta * training.schedule.factor(next, training.steps)).into());
+        row.insert("eta".into(), eta.into());
         let [sum, count] = self.recorded.losses;
         if count > 0.0 {
             row.insert("loss/batch".into(), (sum / count).into());
@@ -103,7 +113,7 @@ impl<'a> Recorder<'a> {
         self.folder.record(state.step, row)?;
         self.recorded.row = Some(state.step);
         self.recorded.losses = [0.0; 2];
-        Ok(())
+        Ok(true)
     }
 
     /// Gradients and products over the whole training split that the steps so far amount to.

@@ -76,6 +76,7 @@ pub(crate) fn envelope(
     };
     let point = Point::with_loss(loaded.loss);
     let mut envelope = Envelope::new("relief/train/1", training.seed, &loaded, point, (result, work));
+    envelope.notes.extend(saturation(&rows));
     for note in problem.notes() {
         if !envelope.notes.contains(note) {
             envelope.notes.push(note.clone());
@@ -107,6 +108,7 @@ pub(crate) fn human(envelope: &Envelope<Trained>) -> String {
         table::render(&["", "at the start", "at the end"], &rows),
         String::new(),
     ];
+    out.extend(edge(last).map(|line| format!("  {line}")));
     if let Some(best) = best_test {
         out.push(format!("  best test accuracy {:.2} %, at step {}", 100.0 * best.accuracy, best.step));
     }
@@ -116,4 +118,49 @@ pub(crate) fn human(envelope: &Envelope<Trained>) -> String {
     out.push(report::work(envelope));
     out.extend(envelope.notes.iter().map(|note| format!("  note: {note}")));
     out.join("\n")
+}
+
+/// How the largest eigenvalue stands to the edge of stability that binds.
+fn edge(row: &Row) -> Option<String> {
+    let value = |tag: &str| row.get(tag).and_then(Value::as_f64);
+    let distance = value("edge/distance")?;
+    let edges = [
+        ("edge/adam", "Adam's edge"),
+        ("edge/sam", "the SAM-edge"),
+        ("edge/momentum", "the edge"),
+        ("edge/gd", "2/eta"),
+    ];
+    let (edge, name) = edges.iter().find_map(|(tag, name)| Some((value(tag)?, name)))?;
+    let (matrix, largest) = match value("hessian/preconditioned_lambda_1") {
+        Some(largest) => ("lambda_1 of the preconditioned Hessian", largest),
+        None => ("lambda_1", value("hessian/lambda_1")?),
+    };
+    Some(format!(
+        "{matrix} {}, {distance:.3} of {name} {}",
+        numbers::with_bound(largest, largest.abs() * 1e-4),
+        numbers::with_bound(edge, edge * 1e-4)
+    ))
+}
+
+/// The factor by which a fall of eigenvalue and loss together is worth a remark.
+const FALL: f64 = 10.0;
+
+/// A remark where the largest eigenvalue fell as the loss did: under a cross-entropy it does so because the outputs saturate,
+/// whatever the shape of the minimum.
+fn saturation(rows: &[Row]) -> Option<String> {
+    let both = |row: &Row| {
+        let value = |tag: &str| row.get(tag)?.as_f64();
+        Some((value("hessian/lambda_1")?, value("loss/probe")?))
+    };
+    let probed: Vec<(f64, f64)> = rows.iter().filter_map(both).collect();
+    let highest =
+        probed.iter().copied().fold((0.0f64, 0.0), |best, row| if row.0 > best.0 { row } else { best });
+    let last = *probed.last()?;
+    let (eigenvalue, loss) = (highest.0 / last.0, highest.1 / last.1);
+    (last.0 > 0.0 && eigenvalue > FALL && loss > FALL).then(|| {
+        format!(
+            "lambda_1 fell {eigenvalue:.0} times from its highest while the loss fell {loss:.0} times, as it does where outputs \
+             saturate; look at hessian/lambda_1_over_loss before calling this minimum flat"
+        )
+    })
 }

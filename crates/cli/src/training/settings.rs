@@ -8,6 +8,7 @@ use relief_models::task::TaskOptions;
 use relief_training::Training;
 use serde::{Deserialize, Serialize};
 
+use super::probing::Probing;
 use crate::exit::Failure;
 use crate::output;
 
@@ -68,6 +69,7 @@ pub(crate) struct LossSettings {
 pub(crate) struct Record {
     pub(crate) measure_every: usize,
     pub(crate) checkpoint_every: Option<usize>,
+    pub(crate) probe: Option<Probing>,
 }
 
 impl Settings {
