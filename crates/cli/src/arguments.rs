@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use candle_core::DType;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use relief_hessian::Matrix;
 use relief_models::architecture::BatchNormMode;
 use relief_models::data::Split;
 use relief_models::loss::Loss;
@@ -32,6 +31,10 @@ pub(crate) enum Command {
     Eigenvalues(commands::eigenvalues::Arguments),
     Spectrum(commands::spectrum::Arguments),
     Trace(commands::trace::Arguments),
+    Diagonal(commands::diagonal::Arguments),
+    Outliers(commands::outliers::Arguments),
+    Compare(commands::compare::Arguments),
+    Subset(commands::subset::Arguments),
     Line(commands::line::Arguments),
     Surface(commands::surface::Arguments),
     Trajectory(Box<commands::trajectory::Arguments>),
@@ -221,34 +224,6 @@ impl From<DTypeArgument> for DType {
         match argument {
             DTypeArgument::F32 => Self::F32,
             DTypeArgument::F64 => Self::F64,
-        }
-    }
-}
-
-/// A matrix of second derivatives.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Operator {
-    Hessian,
-    GaussNewton,
-    Residual,
-}
-
-impl Operator {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Hessian => "hessian",
-            Self::GaussNewton => "gauss-newton",
-            Self::Residual => "residual",
-        }
-    }
-}
-
-impl From<Operator> for Matrix {
-    fn from(operator: Operator) -> Self {
-        match operator {
-            Operator::Hessian => Self::Hessian,
-            Operator::GaussNewton => Self::GaussNewton,
-            Operator::Residual => Self::Residual,
         }
     }
 }

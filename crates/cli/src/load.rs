@@ -87,6 +87,12 @@ impl Loaded {
         )
     }
 
+    /// The same loss as a function of some parameters alone; the others stay where they are.
+    pub(crate) fn restricted_to(&self, names: &[String]) -> Result<Task, Failure> {
+        let options = TaskOptions { parameters: names.to_vec(), ..self.options.clone() };
+        Ok(Task::new(&self.architecture, &self.tensors, &self.data, &options)?)
+    }
+
     /// Holds the model against its own definition on a few examples in f64, before long work on it.
     pub(crate) fn check_rules(&self, seed: u64) -> Result<(), Failure> {
         let mut refusal = String::new();

@@ -16,6 +16,7 @@ mod interrupt;
 mod lines;
 mod load;
 mod numbers;
+mod operators;
 mod output;
 mod pages;
 mod planes;
@@ -69,6 +70,10 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Trajectory(arguments) => commands::trajectory::run(*arguments),
         Command::Shape(arguments) => commands::shape::run(&arguments),
         Command::Align(arguments) => commands::align::run(&arguments),
+        Command::Diagonal(arguments) => commands::diagonal::run(&arguments),
+        Command::Outliers(arguments) => commands::outliers::run(&arguments),
+        Command::Compare(arguments) => commands::compare::run(&arguments),
+        Command::Subset(arguments) => commands::subset::run(&arguments),
         Command::Line(arguments) => commands::line::run(&arguments),
         Command::Surface(arguments) => commands::surface::run(&arguments),
         Command::Plot(arguments) => commands::plot::run(&arguments),

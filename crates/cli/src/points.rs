@@ -123,7 +123,7 @@ pub(crate) fn matching(pattern: &str) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// A key by which `step-9` comes before `step-10`: pieces of text, and numbers by length and digits.
-fn natural(text: &str) -> Vec<(usize, String)> {
+pub(crate) fn natural(text: &str) -> Vec<(usize, String)> {
     let mut pieces: Vec<(usize, String)> = vec![];
     let mut digits = false;
     for c in text.chars() {

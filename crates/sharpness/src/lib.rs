@@ -9,7 +9,10 @@
 mod alignment;
 mod arithmetic;
 mod edge;
+mod kernel_norm;
+mod noise;
 mod perturbation;
+mod phantom;
 mod preconditioned;
 mod probe;
 
@@ -18,6 +21,9 @@ pub use edge::{
     adam_edge, gradient_descent_edge, heavy_ball_edge, nesterov_edge, sam_edge, sam_edge_below,
     unnormalised_sam_edge,
 };
+pub use kernel_norm::{KernelNorm, MeasuredKernelNorm, Sgd, kernel_norm};
+pub use noise::{Mean, MeasuredNoise, Noise};
 pub use perturbation::{Perturbation, Scale};
+pub use phantom::{Phantom, gini, output_slopes};
 pub use preconditioned::Preconditioned;
 pub use probe::{AdamSetting, Edges, Perturb, Probe, Probed, Setting, ThirdOrder};

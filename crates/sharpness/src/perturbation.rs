@@ -83,6 +83,10 @@ impl Perturbation {
         } else if self.norm == 1.0 {
             let first = slopes.iter().position(|s| s.abs() == steepest);
             slopes.iter().enumerate().map(|(i, s)| if Some(i) == first { sign(*s) } else { 0.0 }).collect()
+        } else if self.norm == 2.0 {
+            // Without the powers, which would take longer than all else.
+            let length = slopes.iter().map(|s| (s / steepest) * (s / steepest)).sum::<f64>().sqrt();
+            slopes.iter().map(|s| s / steepest / length).collect()
         } else {
             let q = self.norm / (self.norm - 1.0);
             // Relative to the steepest slope, so that no power overflows.

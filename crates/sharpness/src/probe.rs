@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::alignment::{Alignment, HessianGradient};
 use crate::arithmetic::{dot, norm};
+use crate::kernel_norm::Sgd;
+use crate::noise::Noise;
+use crate::phantom::Phantom;
 use crate::preconditioned::Preconditioned;
 
 pub use probed::{Edges, Probed, ThirdOrder};
@@ -38,8 +41,12 @@ pub struct Probe {
     pub seed: u64,
     /// Estimate the Hessian's trace until twice the standard error is this share of it.
     pub trace: Option<f64>,
+    /// Draw mini-batches, and see what their noise does.
+    pub noise: Option<Noise>,
     /// Compute third derivatives.
     pub third_order: bool,
+    /// Compare the examples' weights at the point and at the perturbed one.
+    pub phantom: bool,
 }
 
 impl Default for Probe {
@@ -52,7 +59,9 @@ impl Default for Probe {
             memory: DEFAULT_MEMORY,
             seed: 0,
             trace: None,
+            noise: None,
             third_order: false,
+            phantom: false,
         }
     }
 }
@@ -83,7 +92,6 @@ impl Probe {
         observer: &mut dyn Observer,
     ) -> Result<Outcome<Probed, ()>> {
         setting.validate(at.len())?;
-        let _ = sum;
         let top = self.top.min(at.len());
         let (start, adam_start) = split(start.unwrap_or_default(), top);
         let mut relay = Relay::new(observer);
@@ -128,6 +136,26 @@ impl Probe {
         } else {
             ThirdOrder::default()
         };
+        let phantom = match &perturbation {
+            Some(epsilon) if self.phantom => {
+                gradients += 2;
+                Phantom::new(objective, at, epsilon)?
+            }
+            _ => None,
+        };
+        let (mut noise, mut kernel_norm) = (None, None);
+        if let Some(settings) = &self.noise {
+            let found = done!(settings.run(sum, &curvature, setting.batch, self.seed, &mut relay)?);
+            let batch = found.batch;
+            noise = Some(found);
+            if let (Some(kernel), Some(eta)) = (&settings.kernel_norm, setting.eta) {
+                let sgd = Sgd { eta, batch, examples: sum.examples() };
+                let accuracy = (self.tolerance, self.unit_roundoff, self.seed);
+                let found = done!(kernel.run(&curvature, sgd, accuracy, &mut relay)?);
+                products += found.products;
+                kernel_norm = Some(found);
+            }
+        }
         let edges = Edges::new(setting, curvature.gradient_norm());
         let align = |u: &Option<Vec<f64>>| u.as_ref().and_then(|u| Alignment::new(u, &eigen));
         Ok(Outcome::Done(Probed {
@@ -141,6 +169,9 @@ impl Probe {
             perturbed_gradient: align(&ascended),
             hessian_gradient: HessianGradient::new(slope, &product),
             third,
+            noise,
+            kernel_norm,
+            phantom,
             products,
             gradients: gradients + curvature.gradients(),
             status: eigen.status,

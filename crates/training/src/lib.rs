@@ -14,7 +14,10 @@ mod training;
 
 pub use momentum::Momentum;
 pub use optimiser::{Adam, Optimiser};
-pub use rule::{Memory, Rule, Sam};
+pub use rule::{
+    DetSam, Egr, EigenMethod, EigenSam, Every, FrobSam, GraphSam, Gsam, LookSam, MSam, Memory, RandomSam,
+    Rule, Sam, TraceSam, UnnormalisedSam,
+};
 pub use schedule::{Schedule, Shape};
 pub use state::TrainingState;
 pub use training::{Ending, Step, Training, Work};

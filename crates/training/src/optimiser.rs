@@ -44,6 +44,23 @@ impl Optimiser {
         }
     }
 
+    /// Whether [`step`](Self::step) would leave everything finite, asked before anything is overwritten.
+    pub(crate) fn stays_finite(
+        &self,
+        eta: f64,
+        step: usize,
+        point: &[f64],
+        means: &[Vec<f64>],
+        gradient: &[f64],
+    ) -> bool {
+        let none = vec![0.0; if means.is_empty() { point.len() } else { 0 }];
+        let mean = |nth: usize| means.get(nth).map_or(&none[..], Vec::as_slice);
+        match self {
+            Self::Sgd(momentum) => momentum.stays_finite(eta, point, mean(0), 1.0, gradient),
+            Self::Adam(adam) => adam.stays_finite(eta, step, point, mean(0), mean(1), gradient),
+        }
+    }
+
     pub(crate) fn validate(&self) -> Result<()> {
         let share = |name: &str, value: f64| {
             if (0.0..1.0).contains(&value) {
@@ -87,20 +104,50 @@ impl Adam {
         square: &mut [f64],
         gradient: &[f64],
     ) {
-        let power = (step + 1) as i32;
-        let (first, second) = (1.0 - self.beta1.powi(power), 1.0 - self.beta2.powi(power));
+        let corrections = self.corrections(step + 1);
         for (((x, m), s), g) in point.iter_mut().zip(mean).zip(square).zip(gradient) {
-            *m = self.beta1 * *m + (1.0 - self.beta1) * g;
-            *s = self.beta2 * *s + (1.0 - self.beta2) * g * g;
-            *x -= eta / first * *m / ((*s / second).sqrt() + self.epsilon);
+            (*x, *m, *s) = self.moved(eta, corrections, (*x, *m, *s), *g);
         }
+    }
+
+    fn stays_finite(
+        &self,
+        eta: f64,
+        step: usize,
+        point: &[f64],
+        mean: &[f64],
+        square: &[f64],
+        gradient: &[f64],
+    ) -> bool {
+        let corrections = self.corrections(step + 1);
+        point.iter().zip(mean).zip(square).zip(gradient).all(|(((x, m), s), g)| {
+            let (x, m, s) = self.moved(eta, corrections, (*x, *m, *s), *g);
+            x.is_finite() && m.is_finite() && s.is_finite()
+        })
+    }
+
+    /// One entry of the point and its two means after a step.
+    fn moved(
+        &self,
+        eta: f64,
+        (first, second): (f64, f64),
+        (x, m, s): (f64, f64, f64),
+        g: f64,
+    ) -> (f64, f64, f64) {
+        let m = self.beta1 * m + (1.0 - self.beta1) * g;
+        let s = self.beta2 * s + (1.0 - self.beta2) * g * g;
+        (x - eta / first * m / ((s / second).sqrt() + self.epsilon), m, s)
+    }
+
+    /// What both means are divided by after so many steps, because they began at 0.
+    fn corrections(&self, steps: usize) -> (f64, f64) {
+        (1.0 - self.beta1.powi(steps as i32), 1.0 - self.beta2.powi(steps as i32))
     }
 
     /// The diagonal of the preconditioner P after `steps` steps with that mean of squared gradients: Adam's step without
     /// momentum is P^-1 g, and its edge of stability is about P^-1/2 H P^-1/2 (Cohen et al. 2022, eq. 4).
     pub fn preconditioner(&self, steps: usize, square: &[f64]) -> Vec<f64> {
-        let power = steps.max(1) as i32;
-        let (first, second) = (1.0 - self.beta1.powi(power), 1.0 - self.beta2.powi(power));
+        let (first, second) = self.corrections(steps.max(1));
         square.iter().map(|s| first * ((s / second).sqrt() + self.epsilon)).collect()
     }
 }

@@ -1,9 +1,9 @@
 //! The loop.
 
-use relief_hessian::{Control, Epochs, Error, FiniteSum, Objective, Parameters, Result};
+use relief_hessian::{Control, Epochs, Error, FiniteSum, Parameters, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::rule::{Rule, Site, Update, norm};
+use crate::rule::{Rule, Site, norm};
 use crate::{Optimiser, Schedule, TrainingState};
 
 /// Settings of a training: with the start and the examples, all that its digits depend on.
@@ -112,59 +112,43 @@ impl Training {
         Ok(Ending::Finished)
     }
 
+    /// Takes one step. The state changes only once all of the step is known to be finite.
     fn step(&self, sum: &dyn FiniteSum, epochs: &Epochs, state: &mut TrainingState) -> Result<Step> {
         let step = state.step;
         let examples = epochs.at(step);
-        let objective = self.objective(sum, &examples, step)?;
         let at = sum.parameters().at(&state.point)?;
         let eta = self.eta * self.schedule.factor(step, self.steps);
-        let mut site = Site {
-            sum,
-            examples: &examples,
-            objective: &*objective,
-            at: &at,
-            step,
-            per_epoch: epochs.per_epoch(),
-            eta,
-            seed: self.seed,
-            work: state.work,
-        };
-        let mut memory = state.memory.clone();
-        let update =
-            self.rule.update(&mut site, &mut memory).map_err(|e| self.diverged(step, &e.to_string()))?;
-        let work = site.work;
-        let Update { loss, gradient_norm, perturbation_norm, mut gradient } = update;
-        if !loss.is_finite() || gradient.iter().any(|g| !g.is_finite()) {
-            return Err(
-                self.diverged(step, &format!("the loss is {loss} and the gradient's norm {gradient_norm}"))
-            );
+        let site = Site::new(self, sum, epochs, (step, &examples), &at)?;
+        let mut update = self.rule.update(&site, &state.memory).map_err(|error| match error {
+            Error::NonFinite(what) => self.diverged(step, &what),
+            error @ Error::NonFiniteLoss { .. } => self.diverged(step, &error.to_string()),
+            other => other,
+        })?;
+        let gradient = &mut update.gradient;
+        let length = norm(gradient);
+        if let Some(most) = self.clip.filter(|most| length > *most) {
+            gradient.iter_mut().for_each(|g| *g *= most / length);
         }
-        if let Some(most) = self.clip {
-            let length = norm(&gradient);
-            if length > most {
-                gradient.iter_mut().for_each(|g| *g *= most / length);
-            }
-        }
-        let (mut point, mut means) = (state.point.clone(), state.means.clone());
-        if self.weight_decay > 0.0 && self.decoupled {
-            point.iter_mut().for_each(|x| *x -= eta * self.weight_decay * *x);
+        let (mut point, mut kept) = (state.point.clone(), 1.0);
+        if self.decoupled {
+            kept -= eta * self.weight_decay;
         } else if self.weight_decay > 0.0 {
             gradient.iter_mut().zip(&point).for_each(|(g, x)| *g += self.weight_decay * x);
         }
-        self.optimiser.step(eta, step, &mut point, &mut means, &gradient);
-        if point.iter().any(|x| !x.is_finite()) {
-            return Err(self.diverged(step, "the step is too large for a number"));
+        point.iter_mut().for_each(|x| *x *= kept);
+        if !self.optimiser.stays_finite(eta, step, &point, &state.means, gradient) {
+            let what = format!("the loss is {}, but the step is too large for a number", update.loss);
+            return Err(self.diverged(step, &what));
         }
-        *state = TrainingState { step: step + 1, point, means, memory, work };
-        Ok(Step { step, eta, loss, gradient_norm, perturbation_norm })
-    }
-
-    fn objective(&self, sum: &dyn FiniteSum, examples: &[u32], step: usize) -> Result<Box<dyn Objective>> {
-        if self.label_noise == 0.0 {
-            return sum.over(examples);
-        }
-        let seed = self.seed.wrapping_add((step as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        sum.over_relabelled(examples, self.label_noise, seed)
+        self.optimiser.step(eta, step, &mut point, &mut state.means, gradient);
+        state.point = point;
+        state.memory.vectors.extend(update.remember.into_iter().map(|(name, list)| (name.to_string(), list)));
+        let work = site.work();
+        state.work.gradients += work.gradients;
+        state.work.products += work.products;
+        state.step += 1;
+        let (gradient_norm, perturbation_norm) = (update.gradient_norm, update.perturbation_norm);
+        Ok(Step { step, eta, loss: update.loss, gradient_norm, perturbation_norm })
     }
 
     fn diverged(&self, step: usize, what: &str) -> Error {
@@ -189,9 +173,12 @@ impl Training {
                 "the state is of another network: it has {} numbers for {n} parameters",
                 state.point.len()
             )
+        } else if state.memory.vectors.values().any(|list| list.len() != n && list.len() != 1) {
+            "the state is of another network: what the rule remembers has another length".into()
         } else if state.step > self.steps {
             format!("the state is at step {}, but there are {} steps", state.step, self.steps)
         } else {
+            self.rule.validate(self.epochs(sum.examples())?.per_epoch(), sum.examples())?;
             return self.optimiser.validate();
         };
         Err(Error::Input(problem))

@@ -3,6 +3,9 @@
 use relief_hessian::{EigenPair, Status, TraceEstimate};
 
 use super::Setting;
+use crate::kernel_norm::MeasuredKernelNorm;
+use crate::noise::MeasuredNoise;
+use crate::phantom::Phantom;
 use crate::alignment::{Alignment, HessianGradient};
 use crate::edge::{adam_edge, gradient_descent_edge, heavy_ball_edge, nesterov_edge, sam_edge_below};
 
@@ -33,9 +36,15 @@ pub struct Probed {
     pub hessian_gradient: Option<HessianGradient>,
     /// Third derivatives.
     pub third: ThirdOrder,
-    /// Matrix-vector products over the whole data set.
+    /// What the noise of mini-batches does.
+    pub noise: Option<MeasuredNoise>,
+    /// Whether it destabilises training.
+    pub kernel_norm: Option<MeasuredKernelNorm>,
+    /// How evenly examples weigh in the gradient.
+    pub phantom: Option<Phantom>,
+    /// Matrix-vector products over the whole data set, besides those on mini-batches.
     pub products: usize,
-    /// Gradients over the whole data set.
+    /// Gradients over the whole data set, besides those on mini-batches.
     pub gradients: usize,
     /// What the next probe may start from: the Hessian's eigenvectors, then that of P^-1/2 H P^-1/2 where there is one.
     pub vectors: Vec<Vec<f64>>,
@@ -138,6 +147,20 @@ impl Probed {
         put("third/perturbation", self.third.perturbation);
         put("third/perturbation_along_gradient", self.third.perturbation_along_gradient);
         put("third/lambda_1_along_gradient", self.third.largest_along_gradient);
+        if let Some(noise) = &self.noise {
+            put("noise/batch_sharpness", Some(noise.batch_sharpness.value));
+            put("noise/batch_sharpness_error", noise.batch_sharpness.standard_error);
+            put("noise/batch_sharpness_of_means", Some(noise.ratio_of_means.value));
+            put("noise/gni", noise.interaction.map(|mean| mean.value));
+            put("noise/gni_error", noise.interaction.and_then(|mean| mean.standard_error));
+            put("noise/scale", noise.scale.map(|mean| mean.value));
+            put("noise/scale_error", noise.scale.and_then(|mean| mean.standard_error));
+            put("noise/draws", Some(noise.draws as f64));
+        }
+        put("noise/kernel_norm", self.kernel_norm.map(|norm| norm.value));
+        put("noise/kernel_norm_error", self.kernel_norm.and_then(|norm| norm.standard_error));
+        put("phantom/gini_at_point", self.phantom.map(|phantom| phantom.at_point));
+        put("phantom/gini_at_phantom", self.phantom.map(|phantom| phantom.at_phantom));
         put("work/products", Some(self.products as f64));
         put("work/gradients", Some(self.gradients as f64));
         list
