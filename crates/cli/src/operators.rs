@@ -23,7 +23,7 @@ pub(crate) struct OperatorArguments {
 }
 
 /// A matrix of second derivatives.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Operator {
     /// Second derivatives of the loss
     Hessian,

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use relief_hessian::Control;
+use relief_hessian::{Control, FiniteSum};
 use relief_models::architecture::Architecture;
 use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{Dataset, Split};
 use relief_models::loss::Loss;
-use relief_training::Ending;
+use relief_training::{Ending, TrainingState};
 
 use crate::arguments::{DTypeArgument, RunArguments};
 use crate::exit::{Failure, Outcome};
@@ -160,9 +160,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 fn begin(arguments: &Arguments) -> Result<(Problem, RunFolder), Failure> {
     let (data, settings) = settings(arguments)?;
     let path = &arguments.start.folder;
-    let folder = RunFolder::create(path)?;
     let tensors = problem::start(&settings, &data, Path::new(""))?;
     let problem = Problem::new(settings, &data, tensors, load::memory(&arguments.run))?;
+    let start = TrainingState::new(problem.minibatches.parameters())?;
+    let checked = problem.settings.training.validate(&problem.minibatches, &start);
+    checked.map_err(|e| Failure::Usage(e.to_string()))?;
+    let folder = RunFolder::create(path)?;
     // What a run without rows left is none of this one.
     let _ = std::fs::remove_file(folder.file(STATE));
     problem.settings.save(path)?;
