@@ -1,6 +1,7 @@
 //! `relief train`'s parts: settings, the problem, what is recorded, and the report.
 
 pub(crate) mod arguments;
+mod optimizers;
 pub(crate) mod probing;
 pub(crate) mod problem;
 pub(crate) mod recorder;

@@ -5,7 +5,8 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use relief_training::{Schedule, Shape, Training};
 
-use super::rules::{Optimizer, RuleArguments};
+use super::optimizers::Optimizer;
+use super::rules::RuleArguments;
 use crate::exit::Failure;
 
 /// From gradients to steps, and how many.
