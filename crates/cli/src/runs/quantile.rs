@@ -14,7 +14,12 @@ pub(super) fn student_95(degrees: usize) -> f64 {
         return f64::NAN;
     }
     let (z, n): (f64, f64) = (1.959_963_985, degrees as f64);
-    z + (z.powi(3) + z) / (4.0 * n) + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * n * n)
+    let terms = [
+        (z.powi(3) + z) / 4.0,
+        (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0,
+        (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / 384.0,
+    ];
+    z + terms.iter().rev().fold(0.0, |sum, term| (sum + term) / n)
 }
 
 #[cfg(test)]
