@@ -156,7 +156,7 @@ fn an_interrupted_run_says_how_to_go_on() {
         ("version = \"", "version = \"0.0.", &["begun with version 0.0."][..]),
         ("sha256 = \"", "sha256 = \"0", &["not those any more"]),
         ("steps = ", "steps = 1", &["belongs to another"]),
-        ("seed = ", "sed = ", &["run.toml", "sed"]),
+        ("examples = ", "exmples = ", &["run.toml", "exmples"]),
     ] {
         std::fs::write(&settings, was.replacen(from, to, 1)).unwrap();
         refuses(&["train", "--resume", &text], 3, words);
