@@ -44,9 +44,9 @@ fn changes(groups: &[Group<'_>]) -> bool {
 fn panel(wanted: &str, groups: &[Group<'_>], runs: &[Run]) -> Lines {
     let alone = groups.len() == 1;
     let mut series = vec![];
-    for (place, group) in groups.iter().enumerate() {
-        let (curves, edges) = chosen(wanted, group, alone);
-        let lone = curves.len() == 1 && edges.is_empty();
+    let all: Vec<(Tagged, Tagged)> = groups.iter().map(|group| chosen(wanted, group, alone)).collect();
+    let lone = all.iter().all(|(curves, edges)| curves.len() <= 1 && edges.is_empty());
+    for (place, (group, (curves, edges))) in groups.iter().zip(all).enumerate() {
         for (nth, curve) in curves.into_iter().enumerate() {
             let mark = if alone { Mark::Solid } else { [Mark::Solid, Mark::Dotted][nth.min(1)] };
             series.push(drawn(curve, mark, (group, alone, lone), (!alone).then_some(place)));
@@ -111,7 +111,7 @@ fn chosen<'a>(wanted: &str, group: &'a Group<'_>, alone: bool) -> (Tagged<'a>, T
     (curves, edges)
 }
 
-/// A curve of a group, which may be alone in the figure, or whose only curve in the panel this is.
+/// A curve of a group, which may be alone in the figure, or or one of groups with only one curve each in the panel.
 fn drawn(
     (tag, curve): (&str, Curve),
     mark: Mark,
