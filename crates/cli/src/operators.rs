@@ -22,9 +22,9 @@ pub(crate) struct OperatorArguments {
     fisher_draws: usize,
 }
 
-/// A matrix of second derivatives.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Operator {
+/// The matrices that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Operator {
     /// Second derivatives of the loss
     Hessian,
     /// Their Gauss-Newton part; for a cross-entropy the Fisher matrix over all labels
@@ -42,7 +42,7 @@ pub(crate) enum Operator {
 }
 
 impl Operator {
-    pub(crate) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Hessian => "hessian",
             Self::GaussNewton => "gauss-newton",
