@@ -203,11 +203,50 @@ fn a_training_that_diverges_keeps_its_last_point() {
 }
 
 #[test]
+fn every_optimizer_goes_on_from_its_own_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = "sgd adam adamw sam asam eigen-sam reverse-sam egr graph-sam look-sam gsam frob-sam det-sam \
+                 trace-sam random unnormalised-sam";
+    for name in names.split(' ') {
+        let (whole, other) = (folder.path().join(name), folder.path().join(format!("{name}-again")));
+        let more =
+            ["--optimizer", name, "--limit", "60", "--batch", "30", "--steps", "6", "--measure-every", "3"];
+        train(&whole, &more, 0);
+        // As a run that was broken off after its first row.
+        std::fs::create_dir(&other).unwrap();
+        std::fs::copy(whole.join("run.toml"), other.join("run.toml")).unwrap();
+        json(&["train", "--resume", &other.display().to_string()], 0);
+        assert_same(&whole, &other);
+        assert!(number(&rows(&whole)[2]["loss/train"]).is_finite(), "{name}");
+    }
+    let run = folder.path().join("eigen-adam");
+    let more = [
+        "--optimizer",
+        "eigen-sam",
+        "--base",
+        "adam",
+        "--every",
+        "2",
+        "--steps",
+        "6",
+        "--measure-every",
+        "3",
+    ];
+    train(&run, &more, 0);
+    assert!(number(&rows(&run)[2]["work/products"]) > 0.0, "its eigenvectors take products");
+}
+
+#[test]
 fn what_does_not_fit_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run").display().to_string();
     for (more, words) in [
         (&["--optimizer", "sgd", "--rho", "0.1"][..], &["--rho", "sgd"][..]),
+        (&["--optimizer", "sam", "--alpha", "0.1"], &["--alpha", "sam"]),
+        (&["--optimizer", "gsam", "--draws", "3"], &["--draws", "gsam"]),
+        (&["--optimizer", "sam", "--m", "0"], &["parts of 0"]),
+        (&["--optimizer", "asam", "--rho=-1"], &["rho is -1"]),
+        (&["--eta", "0"], &["eta is 0"]),
         (&["--optimizer", "adam", "--momentum", "0.9"], &["--momentum", "--beta1"]),
         (&["--optimizer", "adam", "--base", "sgd"], &["--base", "adam"]),
         (&["--beta2", "0.9"], &["--beta2", "SGD"]),

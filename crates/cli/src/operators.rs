@@ -41,6 +41,9 @@ enum Operator {
     TangentKernel,
 }
 
+/// The name of the tangent kernel.
+pub(crate) const TANGENT_KERNEL: &str = "tangent-kernel";
+
 impl Operator {
     fn name(self) -> &'static str {
         match self {
@@ -50,7 +53,7 @@ impl Operator {
             Self::Fisher => "fisher",
             Self::EmpiricalFisher => "empirical-fisher",
             Self::GradientCovariance => "gradient-covariance",
-            Self::TangentKernel => "tangent-kernel",
+            Self::TangentKernel => TANGENT_KERNEL,
         }
     }
 }

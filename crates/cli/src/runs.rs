@@ -20,7 +20,7 @@ use crate::run_folder::{EVENT, METRICS, Row, STEP};
 use crate::saved::Results;
 use crate::training::settings::SETTINGS;
 
-pub(crate) use panels::figure;
+pub(crate) use panels::{Shown, figure};
 pub(crate) use table::csv;
 
 /// What a run recorded.
@@ -110,7 +110,7 @@ impl Run {
 pub(crate) fn report(title: &str, runs: &[Run]) -> Result<Report, Failure> {
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
     let title = if title.is_empty() { names.join(", ") } else { title.to_string() };
-    let mut report = Report::new(title).with("Over training", "", &figure("", runs))?;
+    let mut report = Report::new(title).with("Over training", "", &figure("", runs, Shown::Everything))?;
     for run in runs {
         for (name, results) in run.results()? {
             for (heading, figure) in pages::figures(&results, Show::Loss)? {
@@ -135,7 +135,7 @@ pub(crate) fn tensorboard(folder: &Path, runs: &[Run]) -> Result<(), Failure> {
         for (step, text) in &run.events {
             writer.text(*step as i64, EVENT, text)?;
         }
-        let (png, size) = figure("", std::slice::from_ref(run)).png_with_size(2.0)?;
+        let (png, size) = figure("", std::slice::from_ref(run), Shown::Everything).png_with_size(2.0)?;
         writer.png(last as i64, "figures/metrics", size, &png)?;
         writer.flush()?;
     }

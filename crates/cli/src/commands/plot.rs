@@ -8,7 +8,7 @@ use relief_plot::{Animation, Report};
 use crate::commands::surface::Show;
 use crate::exit::{Failure, Outcome};
 use crate::exports::{self, DataFormat};
-use crate::runs::{self, Run};
+use crate::runs::{self, Run, Shown};
 use crate::saved::{Kind, Results};
 use crate::{
     connection_figures, eigenvalue_figures, lines, output, pages, spectrum_figures, surface_figures,
@@ -185,7 +185,7 @@ fn runs(arguments: &Arguments, folders: &[&PathBuf]) -> Result<(), Failure> {
         Some(path) if output::extension(path) == "csv" => {
             output::write(path, runs::csv(&runs).as_bytes())?;
         }
-        Some(path) => runs::figure(&arguments.title, &runs).save(path)?,
+        Some(path) => runs::figure(&arguments.title, &runs, Shown::Usual).save(path)?,
         None if arguments.tensorboard.is_some() => {}
         None => {
             return Err(Failure::Usage(

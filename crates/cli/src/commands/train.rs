@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use relief_hessian::Control;
+use relief_hessian::{Control, FiniteSum};
 use relief_models::architecture::Architecture;
 use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{Dataset, Split};
 use relief_models::loss::Loss;
-use relief_training::Ending;
+use relief_training::{Ending, TrainingState};
 
 use crate::arguments::{DTypeArgument, RunArguments};
 use crate::exit::{Failure, Outcome};
@@ -20,6 +20,7 @@ use crate::training::probing::ProbeArguments;
 use crate::training::problem::{self, Problem};
 use crate::training::recorder::{Recorder, checkpoint};
 use crate::training::report;
+use crate::training::rules::RuleArguments;
 use crate::training::settings::{self, LossSettings, Model, Record, Settings};
 use crate::{interrupt, load, output};
 
@@ -43,6 +44,9 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     recipe: RecipeArguments,
+
+    #[command(flatten)]
+    rule: RuleArguments,
 
     #[command(flatten)]
     probes: ProbeArguments,
@@ -118,7 +122,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     };
     let path = folder.path().to_path_buf();
     let (mut recorder, mut state) = Recorder::new(&problem, folder)?;
-    let before = state.work;
     let interrupted = || {
         eprintln!("interrupted; go on with `relief train --resume {}`", path.display());
         Ok(Outcome::Interrupted)
@@ -137,7 +140,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     match ending {
         Ok(Ending::Interrupted) => interrupted(),
         Ok(Ending::Finished) => {
-            let envelope = report::envelope(&problem, &recorder.folder, &state, before, begun)?;
+            let envelope = report::envelope(&problem, &recorder.folder, &state, begun)?;
             drop(recorder);
             output::present(&arguments.run.print, &envelope, || report::human(&envelope))?;
             Ok(Outcome::Done)
@@ -157,9 +160,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 fn begin(arguments: &Arguments) -> Result<(Problem, RunFolder), Failure> {
     let (data, settings) = settings(arguments)?;
     let path = &arguments.start.folder;
-    let folder = RunFolder::create(path)?;
     let tensors = problem::start(&settings, &data, Path::new(""))?;
     let problem = Problem::new(settings, &data, tensors, load::memory(&arguments.run))?;
+    let start = TrainingState::new(problem.minibatches.parameters())?;
+    let checked = problem.settings.training.validate(&problem.minibatches, &start);
+    checked.map_err(|e| Failure::Usage(e.to_string()))?;
+    let folder = RunFolder::create(path)?;
     // What a run without rows left is none of this one.
     let _ = std::fs::remove_file(folder.file(STATE));
     problem.settings.save(path)?;
@@ -184,7 +190,7 @@ fn resumed(path: &Path, memory: usize) -> Result<(Problem, RunFolder), Failure> 
 
 /// All settings of a new run, and its training split.
 fn settings(arguments: &Arguments) -> Result<(Dataset, Settings), Failure> {
-    let Arguments { start, recipe, probes, run, .. } = arguments;
+    let Arguments { start, recipe, rule, probes, run, .. } = arguments;
     let from = start.from.as_deref().map(Checkpoint::load).transpose()?;
     let said = |key: &str| from.as_ref().and_then(|from| from.metadata.get(key)).cloned();
     let path = start.data.clone().or_else(|| said(load::DATA_KEY)).ok_or_else(|| {
@@ -229,7 +235,7 @@ fn settings(arguments: &Arguments) -> Result<(Dataset, Settings), Failure> {
     settings.data.sha256 = data.fingerprint()?;
     settings.loss.function =
         start.loss.clone().unwrap_or_else(|| Loss::for_targets(&data.targets).to_string());
-    settings.training = recipe.training(data.examples(), run.seed)?;
+    settings.training = recipe.training(rule, data.examples(), run.seed)?;
     let epoch = settings.training.epochs(data.examples())?.per_epoch();
     settings.record.probe = probes.probing(data.examples())?;
     let usual = if epoch > 1 { epoch } else { (settings.training.steps / 200).max(1) };

@@ -6,13 +6,25 @@ use super::groups::{Curve, Group, groups};
 use super::{Run, tags};
 use crate::numbers;
 
+/// How much of what was recorded a figure shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// What is looked for first.
+    Usual,
+    /// All that has a panel.
+    Everything,
+}
+
 /// One panel for every group of tags over the steps. Runs of one recipe are one curve with its 95 % band.
-pub(crate) fn figure(title: &str, runs: &[Run]) -> Figure {
+pub(crate) fn figure(title: &str, runs: &[Run], shown: Shown) -> Figure {
     let groups = groups(runs);
     let mut names: Vec<&str> = groups.iter().flat_map(Group::tags).filter_map(tags::panel).collect();
     names.sort_unstable_by_key(|name| (tags::rank(name), *name));
     names.dedup();
-    names.retain(|name| *name != "eta" || changes(&groups));
+    names.retain(|name| match *name {
+        "eta" => changes(&groups),
+        name => shown == Shown::Everything || !tags::is_aside(name),
+    });
     let panels: Vec<Panel> = names.iter().map(|name| Panel::Lines(panel(name, &groups, runs))).collect();
     let columns = if panels.len() > 3 { 2 } else { 1 };
     let size = if columns == 1 { [620.0, 260.0] } else { [520.0, 270.0] };
@@ -34,14 +46,15 @@ fn panel(wanted: &str, groups: &[Group<'_>], runs: &[Run]) -> Lines {
     let mut series = vec![];
     for (place, group) in groups.iter().enumerate() {
         let (curves, edges) = chosen(wanted, group, alone);
+        let lone = curves.len() == 1 && edges.is_empty();
         for (nth, curve) in curves.into_iter().enumerate() {
             let mark = if alone { Mark::Solid } else { [Mark::Solid, Mark::Dotted][nth.min(1)] };
-            series.push(drawn(curve, mark, group, alone, (!alone).then_some(place)));
+            series.push(drawn(curve, mark, (group, alone, lone), (!alone).then_some(place)));
         }
         for (nth, edge) in edges.into_iter().enumerate() {
-            // Ink and orange, which no eigenvalue of a usual figure has.
-            let colour = if alone { [4, 6][nth.min(1)] } else { place };
-            series.push(drawn(edge, Mark::Dashed, group, alone, Some(colour)));
+            // Orange and light blue, which no eigenvalue of a usual figure has.
+            let colour = if alone { [6, 5][nth.min(1)] } else { place };
+            series.push(drawn(edge, Mark::Dashed, (group, alone, false), Some(colour)));
         }
     }
     let y = axis(wanted, &series);
@@ -85,8 +98,10 @@ fn chosen<'a>(wanted: &str, group: &'a Group<'_>, alone: bool) -> (Tagged<'a>, T
         nth += 1;
         nth == 1 || (alone && highest(curve) < 4.0 * top)
     });
-    if !alone && matches!(wanted, "hessian" | "loss") {
+    if !alone && wanted == "hessian" {
         curves.retain(|(tag, _)| !tag.starts_with("hessian/") || *tag == "hessian/lambda_1");
+    }
+    if curves.iter().any(|(tag, _)| *tag == "loss/train") {
         curves.retain(|(tag, _)| *tag != "loss/batch");
     }
     if wanted == "loss" || wanted == "accuracy" {
@@ -96,15 +111,19 @@ fn chosen<'a>(wanted: &str, group: &'a Group<'_>, alone: bool) -> (Tagged<'a>, T
     (curves, edges)
 }
 
+/// A curve of a group, which may be alone in the figure, or whose only curve in the panel this is.
 fn drawn(
     (tag, curve): (&str, Curve),
     mark: Mark,
-    group: &Group<'_>,
-    alone: bool,
+    (group, alone, lone): (&Group<'_>, bool, bool),
     colour: Option<usize>,
 ) -> Series {
     let Curve { steps, mean, half_width } = curve;
-    let name = if alone { tags::shown(tag) } else { format!("{}: {}", group.name, tags::shown(tag)) };
+    let name = match (alone, lone) {
+        (true, _) => tags::shown(tag),
+        (false, true) => group.name.clone(),
+        (false, false) => format!("{}: {}", group.name, tags::shown(tag)),
+    };
     let band = half_width.map(|widths| {
         let edge = |sign: f64| mean.iter().zip(&widths).map(|(m, w)| m + sign * w).collect();
         [edge(-1.0), edge(1.0)]
@@ -124,11 +143,12 @@ fn axis(wanted: &str, series: &[Series]) -> Axis {
     if !numbers::wide(values()) {
         return Axis::linear(label);
     }
-    // A band may reach down to nothing: the means say where the axis begins.
+    // A band may reach down to nothing, and a step size at the end of a cosine does.
     let above = series.iter().filter_map(|s| s.band.as_ref()).flat_map(|[_, high]| high.iter().copied());
     let low = values().fold(f64::INFINITY, f64::min);
+    let low = if wanted == "eta" { low.max(1e-4 * values().fold(0.0, f64::max)) } else { low };
     let high = values().chain(above).filter(|v| v.is_finite()).fold(0.0, f64::max);
-    if series.iter().any(|s| s.band.is_some()) {
+    if wanted == "eta" || series.iter().any(|s| s.band.is_some()) {
         Axis::log(label).between(0.7 * low, 1.3 * high)
     } else {
         Axis::log(label)

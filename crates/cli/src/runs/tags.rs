@@ -4,11 +4,18 @@ use relief_plot::studies;
 
 /// The panels of what `relief train` and `relief track` record, in the order in which they are looked for; others follow by
 /// name.
-const PANELS: [&str; 6] = ["loss", "hessian", "preconditioned", "alignment", "subspace", "accuracy"];
+const PANELS: [&str; 7] =
+    ["loss", "hessian", "preconditioned", "alignment", "subspace", "accuracy", "gradient/norm"];
 
 /// Where a panel stands in a figure.
 pub(super) fn rank(panel: &str) -> usize {
     PANELS.iter().position(|known| *known == panel).unwrap_or(PANELS.len())
+}
+
+/// Whether a panel is one of those that only a page with everything shows.
+pub(super) fn is_aside(panel: &str) -> bool {
+    let known = PANELS.contains(&panel);
+    !known && ["align/", "gradient/", "third/"].iter().any(|group| panel.starts_with(group))
 }
 
 /// The panel that a tag belongs to: with the edges beside the eigenvalues that they bound; none where it is no curve of its own,
@@ -55,7 +62,7 @@ pub(super) fn shown(tag: &str) -> String {
         ("edge/sam", _) => "SAM-edge".into(),
         ("edge/momentum", _) => "edge with momentum".into(),
         ("edge/adam", _) => "Adam's edge".into(),
-        ("hessian/preconditioned_lambda_1", _) => "λ₁ of P⁻¹ᐟ²HP⁻¹ᐟ²".into(),
+        ("hessian/preconditioned_lambda_1", _) => "preconditioned λ₁".into(),
         ("align/g_v1" | "align/g_top", _) => "gradient".into(),
         ("align/eps_v1" | "align/eps_top", _) => "perturbation".into(),
         ("align/sg_v1" | "align/sg_top", _) => "perturbed gradient".into(),

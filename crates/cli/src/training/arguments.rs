@@ -72,9 +72,6 @@ pub(crate) struct RecipeArguments {
     /// Probability with which a label is drawn anew from all classes, every time it is seen
     #[arg(long, value_name = "P", default_value_t = 0.0, help_heading = "Training")]
     pub(crate) label_noise: f64,
-
-    #[command(flatten)]
-    pub(crate) rule: RuleArguments,
 }
 
 /// From a gradient to a step.
@@ -106,7 +103,12 @@ impl FromStr for Batch {
 
 impl RecipeArguments {
     /// The settings of a training on so many examples.
-    pub(crate) fn training(&self, examples: usize, seed: u64) -> Result<Training, Failure> {
+    pub(crate) fn training(
+        &self,
+        rule: &RuleArguments,
+        examples: usize,
+        seed: u64,
+    ) -> Result<Training, Failure> {
         let batch = match self.batch {
             Some(Batch::Full) => None,
             Some(Batch::Of(size)) => Some(size),
@@ -116,7 +118,7 @@ impl RecipeArguments {
         let adam = base != Base::Sgd;
         let mut training = Training {
             optimiser: self.optimiser(base)?,
-            rule: self.rule.rule(self.optimizer)?,
+            rule: rule.rule(self.optimizer)?,
             eta: self.eta.unwrap_or(if adam { 1e-3 } else { 0.1 }),
             weight_decay: self.weight_decay.unwrap_or(if base == Base::Adamw { 0.01 } else { 0.0 }),
             decoupled: base == Base::Adamw,

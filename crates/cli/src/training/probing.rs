@@ -5,7 +5,7 @@ use relief_hessian::{Control, FiniteSum, Objective, Observer, Outcome, Parameter
 use relief_models::data::Dataset;
 use relief_models::task::Minibatches;
 use relief_sharpness::{AdamSetting, Perturbation, Probe, Probed, Setting};
-use relief_training::{Momentum, Optimiser, Rule, Sam, Training, TrainingState};
+use relief_training::{Momentum, Optimiser, Rule, Sam, Training, TrainingState, UnnormalisedSam};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
@@ -172,6 +172,7 @@ fn radius(rule: &Rule) -> (Option<f64>, bool) {
         Rule::Sam(Sam { rho, perturbation }) if *perturbation == Perturbation::default() => {
             (Some(*rho), false)
         }
+        Rule::UnnormalisedSam(UnnormalisedSam { rho }) => (Some(*rho), true),
         _ => (None, false),
     }
 }

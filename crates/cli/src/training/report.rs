@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use relief_training::{Training, TrainingState, Work as Done};
+use relief_training::{Training, TrainingState};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -42,7 +42,6 @@ pub(crate) fn envelope(
     problem: &Problem,
     folder: &RunFolder,
     state: &TrainingState,
-    before: Done,
     begun: Instant,
 ) -> Result<Envelope<Trained>, Failure> {
     let settings = &problem.settings;
@@ -58,10 +57,13 @@ pub(crate) fn envelope(
     });
     let last = folder.file(&checkpoint(training.steps));
     let loaded = load::load(&TaskArguments::of(last), None, training.seed)?;
-    let n = problem.examples();
+    // Of the whole run, whatever came between; the time is that since it was begun or resumed.
+    let n = problem.examples() as f64;
+    let share = settings.record.probe.as_ref().map_or(0.0, |probe| probe.examples as f64 / n);
+    let probed = |tag: &str| share * rows.iter().filter_map(|row| row.get(tag)?.as_f64()).sum::<f64>();
     let work = Work {
-        products: (state.work.products - before.products).div_ceil(n),
-        gradients: (state.work.gradients - before.gradients).div_ceil(n),
+        products: (state.work.products as f64 / n + probed("work/probe_products")).round() as usize,
+        gradients: (state.work.gradients as f64 / n + probed("work/probe_gradients")).round() as usize,
         evaluations: rows.len(),
         seconds: begun.elapsed().as_secs_f64(),
     };
@@ -136,8 +138,9 @@ fn edge(row: &Row) -> Option<String> {
         None => ("lambda_1", value("hessian/lambda_1")?),
     };
     Some(format!(
-        "{matrix} {}, {distance:.3} of {name} {}",
+        "{matrix} {}, {} of {name} {}",
         numbers::with_bound(largest, largest.abs() * 1e-4),
+        numbers::with_bound(distance, distance.abs() * 1e-2),
         numbers::with_bound(edge, edge * 1e-4)
     ))
 }

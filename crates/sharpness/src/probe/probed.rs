@@ -3,11 +3,11 @@
 use relief_hessian::{EigenPair, Status, TraceEstimate};
 
 use super::Setting;
+use crate::alignment::{Alignment, HessianGradient};
+use crate::edge::{adam_edge, gradient_descent_edge, heavy_ball_edge, nesterov_edge, sam_edge_below};
 use crate::kernel_norm::MeasuredKernelNorm;
 use crate::noise::MeasuredNoise;
 use crate::phantom::Phantom;
-use crate::alignment::{Alignment, HessianGradient};
-use crate::edge::{adam_edge, gradient_descent_edge, heavy_ball_edge, nesterov_edge, sam_edge_below};
 
 /// What a probe found at a point.
 #[derive(Debug, Clone, PartialEq)]

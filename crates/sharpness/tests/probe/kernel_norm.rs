@@ -52,8 +52,7 @@ fn residuals_shrink_below_one_and_grow_above() {
     const N: usize = 24;
     const D: usize = 40;
     let x: Vec<Vec<f64>> = (0..N).map(|i| numbers(D, 3 * i + 1)).collect();
-    let gram: Vec<Vec<f64>> =
-        x.iter().map(|a| x.iter().map(|b| super::dot(a, b)).collect()).collect();
+    let gram: Vec<Vec<f64>> = x.iter().map(|a| x.iter().map(|b| super::dot(a, b)).collect()).collect();
     let entries: Vec<f64> = gram.iter().flatten().map(|g| g / N as f64).collect();
     let dense = relief_hessian::Dense::new(N, entries).unwrap();
     let solver = relief_hessian::Lanczos {
@@ -75,7 +74,9 @@ fn residuals_shrink_below_one_and_grow_above() {
         for run in 0..runs {
             let mut random = ChaCha8Rng::seed_from_u64(run);
             let mut z = vec![1.0 / (N as f64).sqrt(); N];
-            z.iter_mut().enumerate().for_each(|(i, z)| *z *= if (i * 7 + run as usize) % 3 == 0 { -1.0 } else { 1.0 });
+            z.iter_mut()
+                .enumerate()
+                .for_each(|(i, z)| *z *= if (i * 7 + run as usize) % 3 == 0 { -1.0 } else { 1.0 });
             for _ in 0..100 {
                 let chosen = sample(&mut random, N, 1).index(0);
                 let residual = z[chosen];
