@@ -12,6 +12,7 @@ mod minima;
 mod published;
 mod resume;
 mod spectrum;
+mod track;
 mod traces;
 mod verbs;
 

@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Quickstart(commands::quickstart::Arguments),
     Eigenvalues(commands::eigenvalues::Arguments),
     Spectrum(commands::spectrum::Arguments),
+    Track(Box<commands::track::Arguments>),
     Trace(commands::trace::Arguments),
     Line(commands::line::Arguments),
     Surface(commands::surface::Arguments),

@@ -14,6 +14,7 @@ pub(crate) mod shape;
 pub(crate) mod spectrum;
 pub(crate) mod surface;
 pub(crate) mod trace;
+pub(crate) mod track;
 pub(crate) mod train;
 pub(crate) mod trajectory;
 mod vectors;
