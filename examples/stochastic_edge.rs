@@ -49,8 +49,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let steps: Vec<f64> = (0..curve.len()).map(|i| (i * EVERY) as f64).collect();
             let norm = kernel_norm(&values, sgd(factor * edge, batch), 1);
             let end = curve.last().copied().unwrap_or(1.0).log10();
-            println!("B = {batch}: eta = {factor} eta_c, K = {norm:.3}, log10 of |z|^2/|z_0|^2 after {STEPS} steps {end:.2}");
-            results.push(json!({ "batch": batch, "eta": factor * edge, "eta_at_1": edge, "kernel_norm": norm,
+            println!(
+                "B = {batch}: eta = {factor} eta_c, K = {norm:.3}, log10 of |z|^2/|z_0|^2 after {STEPS} steps {end:.2}"
+            );
+            results
+                .push(json!({ "batch": batch, "eta": factor * edge, "eta_at_1": edge, "kernel_norm": norm,
                 "steps": STEPS, "runs": RUNS, "log10_median": end, "median": curve }));
             lines.series.push(Series::new(format!("{factor} of it, K = {norm:.2}"), steps, curve));
         }

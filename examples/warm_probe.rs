@@ -4,7 +4,9 @@
 //! eigenvalues of its Hessian every 50 steps, and writes notebooks-data/warm-probe.json.
 
 use candle_core::DType;
-use relief_hessian::{Control, Curvature, DEFAULT_MEMORY, Eigen, FiniteSum, Lanczos, Outcome, Silent, Wanted};
+use relief_hessian::{
+    Control, Curvature, DEFAULT_MEMORY, Eigen, FiniteSum, Lanczos, Outcome, Silent, Wanted,
+};
 use relief_models::architecture::Architecture;
 use relief_models::data::{DataOptions, Dataset};
 use relief_models::loss::Loss;
@@ -28,9 +30,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let whole = sum.whole()?;
     let sam = Rule::Sam(Sam { rho: 0.05, ..Sam::default() });
     let mut all = vec![];
-    for (name, rule, batch) in
-        [("gradient descent", Rule::Plain, None), ("SAM", sam, None), ("SGD, batch 32", Rule::Plain, Some(32))]
-    {
+    for (name, rule, batch) in [
+        ("gradient descent", Rule::Plain, None),
+        ("SAM", sam, None),
+        ("SGD, batch 32", Rule::Plain, Some(32)),
+    ] {
         let training = Training { eta: 0.2, rule, batch, steps: STEPS, ..Training::default() };
         let mut points = vec![];
         let mut state = TrainingState::new(sum.parameters())?;

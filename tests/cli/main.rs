@@ -12,8 +12,8 @@ mod minima;
 mod published;
 mod resume;
 mod spectrum;
-mod track;
 mod traces;
+mod track;
 mod verbs;
 
 use std::path::{Path, PathBuf};

@@ -23,9 +23,8 @@ fn way(folder: &Path, steps: &[usize]) -> String {
 }
 
 /// A quick problem.
-const PROBLEM: [&str; 10] = [
-    "--model", "mlp:activation=tanh", "--data", "digits", "--limit", "60", "-k", "2", "--dtype", "f64",
-];
+const PROBLEM: [&str; 10] =
+    ["--model", "mlp:activation=tanh", "--data", "digits", "--limit", "60", "-k", "2", "--dtype", "f64"];
 
 fn rows(run: &Json) -> Vec<Json> {
     run["result"]["rows"].as_array().unwrap().clone()
@@ -39,7 +38,18 @@ fn every_checkpoint_has_its_row() {
     let arguments = [
         &["track", &pattern][..],
         &PROBLEM,
-        &["--eta", "0.1", "--rho", "0.05", "--batch", "8", "--noise", "--noise-error", "0.2", "--third-order"],
+        &[
+            "--eta",
+            "0.1",
+            "--rho",
+            "0.05",
+            "--batch",
+            "8",
+            "--noise",
+            "--noise-error",
+            "0.2",
+            "--third-order",
+        ],
         &["--phantom", "--csv", csv.to_str().unwrap()],
     ]
     .concat();
@@ -49,7 +59,9 @@ fn every_checkpoint_has_its_row() {
     let steps: Vec<u64> = rows.iter().map(|row| row["step"].as_u64().unwrap()).collect();
     assert_eq!(steps, [3, 20, 100]);
     for row in &rows {
-        for tag in ["loss/train", "loss/test", "accuracy/test", "edge/gd", "edge/sam", "align/sg_top", "noise/gni"] {
+        for tag in
+            ["loss/train", "loss/test", "accuracy/test", "edge/gd", "edge/sam", "align/sg_top", "noise/gni"]
+        {
             assert!(row[tag].is_number(), "{tag}: {row}");
         }
         assert_eq!(row["edge/gd"], 20.0);
@@ -131,7 +143,9 @@ fn a_loss_that_explains_the_curvature_is_named() {
         0,
     );
     assert!(run["result"]["remarks"].is_array());
-    let text = relief(&["track", "notebooks-data/pair/way/*.safetensors", "--limit", "100", "-k", "1"]).output().unwrap();
+    let text = relief(&["track", "notebooks-data/pair/way/*.safetensors", "--limit", "100", "-k", "1"])
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     assert!(text.contains("lambda_1") && text.contains("test accuracy"), "{text}");
 }

@@ -225,10 +225,7 @@ pub(crate) fn described(arguments: &TaskArguments, checkpoint: &Checkpoint) -> T
 }
 
 /// The architecture that is named, or that the checkpoint names, with what its shapes tell.
-pub(crate) fn architecture(
-    model: Option<&String>,
-    checkpoint: &Checkpoint,
-) -> Result<Architecture, Failure> {
+pub(crate) fn architecture(model: Option<&String>, checkpoint: &Checkpoint) -> Result<Architecture, Failure> {
     let shapes = checkpoint.shapes();
     let Some(spec) = model.or_else(|| checkpoint.metadata.get(MODEL_KEY)) else {
         let fitting: Vec<String> = Architecture::fits(&shapes).iter().map(ToString::to_string).collect();
@@ -249,7 +246,11 @@ pub(crate) fn architecture(
     Ok(architecture.infer(&shapes)?)
 }
 
-pub(crate) fn data(arguments: &TaskArguments, checkpoint: &Checkpoint, dtype: DType) -> Result<Dataset, Failure> {
+pub(crate) fn data(
+    arguments: &TaskArguments,
+    checkpoint: &Checkpoint,
+    dtype: DType,
+) -> Result<Dataset, Failure> {
     let Some(source) = arguments.data.as_ref().or_else(|| checkpoint.metadata.get(DATA_KEY)) else {
         return Err(Failure::Usage(
             "the data are not named: give --data with `digits`, a file or a folder (see `relief eigenvalues --help`)".into(),

@@ -146,7 +146,8 @@ impl Tracker {
         let Measured { accuracy, .. } = task.measure(at)?;
         row.extend(accuracy.map(|accuracy| ("accuracy/train".to_string(), accuracy.into())));
         if let Some(test) = &self.test {
-            let Measured { loss, accuracy, .. } = Task::new(architecture, &tensors, test, options)?.measure(at)?;
+            let Measured { loss, accuracy, .. } =
+                Task::new(architecture, &tensors, test, options)?.measure(at)?;
             row.insert("loss/test".into(), loss.into());
             row.extend(accuracy.map(|accuracy| ("accuracy/test".to_string(), accuracy.into())));
         }
@@ -158,7 +159,8 @@ impl Tracker {
 
     /// What was found, with the products and gradients of this time.
     pub(crate) fn finish(self) -> (Loaded, Track, [usize; 2]) {
-        let entropic = matches!(self.loaded.task.loss, Loss::CrossEntropy | Loss::NextToken | Loss::BinaryCrossEntropy);
+        let entropic =
+            matches!(self.loaded.task.loss, Loss::CrossEntropy | Loss::NextToken | Loss::BinaryCrossEntropy);
         (self.loaded, Track::new(self.rows, entropic), self.work)
     }
 }

@@ -1,10 +1,10 @@
 //! The kernel norm, which says when the noise of mini-batches destabilises what gradient descent would not.
 
-use relief_hessian::{
-    Curvature, Deflated, Lanczos, MissedCopies, Observer, Outcome, Result, SpectralDensity,
-    SpectrumObserver, SpectrumOutcome, SpectrumProgress, SymmetricOperator, Wanted,
-};
 use relief_hessian::{Control, Error, Progress};
+use relief_hessian::{
+    Curvature, Deflated, Lanczos, MissedCopies, Observer, Outcome, Result, SpectralDensity, SpectrumObserver,
+    SpectrumOutcome, SpectrumProgress, SymmetricOperator, Wanted,
+};
 use serde::{Deserialize, Serialize};
 
 /// How the kernel norm K = eta (1/B - 1/N) / C `sum_a` `lambda_a` / (2 - eta `lambda_a`) is computed: for SGD with step size eta on
@@ -33,7 +33,7 @@ pub struct KernelNorm {
 
 impl Default for KernelNorm {
     fn default() -> Self {
-        Self { exact_up_to: 512, top: 8, probes: 8, steps: 24 }
+        Self { exact_up_to: 512, top: 16, probes: 8, steps: 24 }
     }
 }
 
@@ -116,7 +116,7 @@ impl KernelNorm {
             wanted: Wanted::Largest { k: self.top.clamp(1, n) },
             tolerance,
             unit_roundoff,
-            check: MissedCopies::Never,
+            check: MissedCopies::Auto,
             seed,
             ..Lanczos::default()
         };

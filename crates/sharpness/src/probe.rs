@@ -5,8 +5,9 @@ mod relay;
 mod setting;
 
 use relief_hessian::{
-    Curvature, DEFAULT_MEMORY, Eigen, FiniteSum, Lanczos, MissedCopies, Objective, Observer, Outcome, Parameters, Result,
-    Sampling, SymmetricOperator, Target, Trace, TraceEstimate, Wanted, gradient, third_products,
+    Curvature, DEFAULT_MEMORY, Eigen, FiniteSum, Lanczos, MissedCopies, Objective, Observer, Outcome,
+    Parameters, Result, Sampling, SymmetricOperator, Target, Trace, TraceEstimate, Wanted, gradient,
+    third_products,
 };
 use serde::{Deserialize, Serialize};
 

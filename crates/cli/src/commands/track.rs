@@ -136,7 +136,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.common)?;
     arguments.validate()?;
-    for path in &arguments.csv {
+    if let Some(path) = &arguments.csv {
         output::check_writable(path)?;
     }
     interrupt::install();
@@ -192,12 +192,7 @@ impl Arguments {
     }
 
     /// Probes a checkpoint; the first one says what all have in common.
-    fn attempt(
-        &self,
-        tracker: &mut Option<Tracker>,
-        path: &Path,
-        files: &Files,
-    ) -> Result<Tracked, Failure> {
+    fn attempt(&self, tracker: &mut Option<Tracker>, path: &Path, files: &Files) -> Result<Tracked, Failure> {
         let tracker = match tracker {
             Some(tracker) => tracker,
             none => none.insert(self.begin(path)?),

@@ -220,7 +220,8 @@ fn settings(arguments: &Arguments) -> Result<(Dataset, Settings), Failure> {
     let data = problem::split(&settings.data, &settings, Split::Train)?;
     settings.data.examples = data.examples();
     settings.data.sha256 = data.fingerprint()?;
-    settings.loss.function = start.loss.clone().unwrap_or_else(|| Loss::for_targets(&data.targets).to_string());
+    settings.loss.function =
+        start.loss.clone().unwrap_or_else(|| Loss::for_targets(&data.targets).to_string());
     settings.training = recipe.training(data.examples(), run.seed)?;
     let epoch = settings.training.epochs(data.examples())?.per_epoch();
     let usual = if epoch > 1 { epoch } else { (settings.training.steps / 200).max(1) };

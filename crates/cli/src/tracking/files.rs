@@ -56,9 +56,9 @@ impl Files {
 pub(crate) fn step_of(path: &Path) -> Option<usize> {
     let name = path.file_stem()?.to_string_lossy().into_owned();
     let end = name.rfind(|c: char| c.is_ascii_digit())? + 1;
-    let start = name[..end].rfind(|c: char| !c.is_ascii_digit()).map_or(0, |at| {
-        at + name[at..].chars().next().map_or(1, char::len_utf8)
-    });
+    let start = name[..end]
+        .rfind(|c: char| !c.is_ascii_digit())
+        .map_or(0, |at| at + name[at..].chars().next().map_or(1, char::len_utf8));
     name[start..end].parse().ok()
 }
 

@@ -27,7 +27,8 @@ impl Track {
     /// `entropic` is a loss whose curvature falls with the loss itself.
     pub(super) fn new(mut rows: Vec<Row>, entropic: bool) -> Self {
         rows.retain(|row| !row.contains_key(EVENT));
-        let not_converged = rows.iter().filter(|row| row.contains_key("status")).filter_map(row_step).collect();
+        let not_converged =
+            rows.iter().filter(|row| row.contains_key("status")).filter_map(row_step).collect();
         let remarks = confounded(&rows).filter(|_| entropic).into_iter().collect();
         Self { rows, not_converged, remarks }
     }

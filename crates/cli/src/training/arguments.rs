@@ -163,10 +163,7 @@ mod tests {
 
     #[test]
     fn schedules_are_read() {
-        assert_eq!(
-            shape("steps:30,60x0.1", 10).unwrap(),
-            Shape::Steps { at: vec![300, 600], factor: 0.1 }
-        );
+        assert_eq!(shape("steps:30,60x0.1", 10).unwrap(), Shape::Steps { at: vec![300, 600], factor: 0.1 });
         assert_eq!(shape("cosine", 3).unwrap(), Shape::Cosine);
         for bad in ["steps:30", "steps:ax0.1", "steps:3x0", "line"] {
             assert!(shape(bad, 1).is_err(), "{bad}");

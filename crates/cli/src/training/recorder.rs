@@ -52,9 +52,8 @@ impl<'a> Recorder<'a> {
         }
         let message = step.map_or(String::new(), |step| format!("loss {}", numbers::two_digits(step.loss)));
         let due = self.bar.at(state.step, &message);
-        let recorded = self.record(state).and_then(|new| {
-            if new || due.save { self.save(state) } else { Ok(()) }
-        });
+        let recorded =
+            self.record(state).and_then(|new| if new || due.save { self.save(state) } else { Ok(()) });
         self.failure = self.failure.take().or(recorded.err());
         if due.stop || self.failure.is_some() { Control::Interrupt } else { Control::Continue }
     }

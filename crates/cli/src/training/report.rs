@@ -50,7 +50,11 @@ pub(crate) fn envelope(
     let rows = folder.rows()?;
     let measured = |row: &Row| Some((row[STEP].as_u64()?, row.get("accuracy/test")?.as_f64()?));
     let best_test = rows.iter().filter_map(measured).fold(None, |best: Option<Best>, (step, accuracy)| {
-        if best.as_ref().is_some_and(|best| best.accuracy >= accuracy) { best } else { Some(Best { step, accuracy }) }
+        if best.as_ref().is_some_and(|best| best.accuracy >= accuracy) {
+            best
+        } else {
+            Some(Best { step, accuracy })
+        }
     });
     let last = folder.file(&checkpoint(training.steps));
     let loaded = load::load(&TaskArguments::of(last), None, training.seed)?;

@@ -136,9 +136,8 @@ impl Lanczos {
         };
         let vectors = order.iter().map(|&i| state.krylov.vectors[i].clone()).collect();
         let subspace_angle_bound = state.outside.filter(|_| state.checked).and_then(|outside| {
-            let distance = |(position, pair): (usize, &(f64, f64))| {
-                self.wanted.distance(position, pair.0, outside)
-            };
+            let distance =
+                |(position, pair): (usize, &(f64, f64))| self.wanted.distance(position, pair.0, outside);
             let gap = measured.iter().enumerate().map(distance).fold(f64::INFINITY, f64::min);
             let size = measured.iter().map(|(_, r)| (r + rounding).powi(2)).sum::<f64>().sqrt();
             (gap > size).then(|| (size / gap).asin())

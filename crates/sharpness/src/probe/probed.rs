@@ -3,13 +3,11 @@
 use relief_hessian::{EigenPair, Status, TraceEstimate};
 
 use super::Setting;
+use crate::alignment::{Alignment, HessianGradient};
+use crate::edge::{adam_edge, gradient_descent_edge, heavy_ball_edge, nesterov_edge, sam_edge_below};
 use crate::kernel_norm::MeasuredKernelNorm;
 use crate::noise::MeasuredNoise;
 use crate::phantom::Phantom;
-use crate::alignment::{Alignment, HessianGradient};
-use crate::edge::{
-    adam_edge, gradient_descent_edge, heavy_ball_edge, nesterov_edge, sam_edge_below,
-};
 
 /// What a probe found at a point.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,7 +112,8 @@ impl Probed {
     /// All that is known, by the tags of `metrics.jsonl`. What is not known is left out; a number may be infinite.
     pub fn metrics(&self) -> Vec<(String, f64)> {
         let mut list = vec![];
-        let mut put = |tag: &str, value: Option<f64>| list.extend(value.map(|value| (tag.to_string(), value)));
+        let mut put =
+            |tag: &str, value: Option<f64>| list.extend(value.map(|value| (tag.to_string(), value)));
         put("loss/train", Some(self.loss));
         put("gradient/norm", Some(self.gradient_norm));
         for (i, pair) in self.eigenvalues.iter().enumerate() {
@@ -124,7 +123,10 @@ impl Probed {
         put("hessian/lambda_1_bound", first.map(|pair| pair.error_bound));
         put("hessian/lambda_1_over_loss", first.map(|pair| pair.value / self.loss));
         put("hessian/preconditioned_lambda_1", self.preconditioned.as_ref().map(|pair| pair.value));
-        put("hessian/preconditioned_lambda_1_bound", self.preconditioned.as_ref().map(|pair| pair.error_bound));
+        put(
+            "hessian/preconditioned_lambda_1_bound",
+            self.preconditioned.as_ref().map(|pair| pair.error_bound),
+        );
         put("hessian/trace", self.trace.as_ref().map(|trace| trace.value));
         put("hessian/trace_error", self.trace.as_ref().map(|trace| trace.error_estimate));
         put("edge/gd", self.edges.gradient_descent);

@@ -67,8 +67,11 @@ impl Setting<'_> {
             return perturb(gradient, at);
         }
         let Some(rho) = self.rho.filter(|rho| *rho > 0.0) else { return Ok(None) };
-        let direction =
-            if self.unnormalised { gradient.to_vec() } else { Perturbation::default().direction(gradient, at)? };
+        let direction = if self.unnormalised {
+            gradient.to_vec()
+        } else {
+            Perturbation::default().direction(gradient, at)?
+        };
         Ok(Some(direction.iter().map(|d| rho * d).collect()))
     }
 }

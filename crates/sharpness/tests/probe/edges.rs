@@ -84,12 +84,20 @@ fn with_a_perturbation_the_edge_moves_for_every_linear_optimiser() {
         assert!(edge < own);
         for (factor, stable) in [(0.999, true), (1.001, false)] {
             let lambda = factor * edge;
-            assert_eq!(shrinks(rule, eta, lambda * (1.0 + rho * lambda / length)), stable, "{rule:?} {factor}");
+            assert_eq!(
+                shrinks(rule, eta, lambda * (1.0 + rho * lambda / length)),
+                stable,
+                "{rule:?} {factor}"
+            );
             let lambda = factor * sam_edge_below(own, rho, 1.0);
             assert_eq!(shrinks(rule, eta, lambda * (1.0 + rho * lambda)), stable, "{rule:?} {factor}");
         }
     }
-    assert_close(unnormalised_sam_edge(eta, rho), ((1.0f64 + 8.0 * rho / eta).sqrt() - 1.0) / (2.0 * rho), 1e-13);
+    assert_close(
+        unnormalised_sam_edge(eta, rho),
+        ((1.0f64 + 8.0 * rho / eta).sqrt() - 1.0) / (2.0 * rho),
+        1e-13,
+    );
 }
 
 #[test]

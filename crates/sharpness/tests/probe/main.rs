@@ -113,5 +113,8 @@ fn done<T, S>(outcome: Outcome<T, S>) -> T {
 #[track_caller]
 fn assert_close(found: f64, expected: f64, tolerance: f64) {
     let error = (found - expected).abs();
-    assert!(error <= tolerance * expected.abs().max(1e-300), "found {found}, expected {expected}: off by {error:e}");
+    assert!(
+        error <= tolerance * expected.abs().max(1e-300),
+        "found {found}, expected {expected}: off by {error:e}"
+    );
 }

@@ -31,7 +31,8 @@ fn slopes_are_those_of_the_loss() {
     for (i, found) in found.iter().enumerate() {
         let one = sum.over(&[i as u32]).unwrap();
         let outputs = one.evaluate(sum.parameters(), 0).unwrap().outputs.unwrap();
-        let logits: Vec<f64> = outputs.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap();
+        let logits: Vec<f64> =
+            outputs.flatten_all().unwrap().to_dtype(DType::F64).unwrap().to_vec1().unwrap();
         let loss = one.evaluate(sum.parameters(), 0).unwrap().loss;
         let partition = logits.iter().map(|x| x.exp()).sum::<f64>();
         let shares: Vec<f64> = logits.iter().map(|x| x.exp() / partition).collect();

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use relief_hessian::{
-    Control, Curvature, DEFAULT_MEMORY, FiniteSum, Lanczos, Objective, Observer, Outcome, Parameters, Progress, Silent,
-    Wanted, gradient,
+    Control, Curvature, DEFAULT_MEMORY, FiniteSum, Lanczos, Objective, Observer, Outcome, Parameters,
+    Progress, Silent, Wanted, gradient,
 };
 use relief_models::loss::Loss;
 use relief_models::task::Minibatches;
@@ -100,11 +100,33 @@ fn every_number_is_what_it_says() {
     let tags: BTreeSet<&str> = metrics.iter().map(|(tag, _)| tag.as_str()).collect();
     assert_eq!(tags.len(), metrics.len());
     for tag in [
-        "loss/train", "gradient/norm", "hessian/lambda_1", "hessian/lambda_3", "hessian/lambda_1_bound",
-        "hessian/lambda_1_over_loss", "hessian/trace", "hessian/trace_error", "edge/gd", "edge/sam", "edge/distance",
-        "align/g_v1", "align/eps_v1", "align/sg_v1", "align/g_v1_bound", "align/g_top", "align/hessian_gradient",
-        "noise/batch_sharpness", "noise/batch_sharpness_error", "noise/gni", "noise/scale", "noise/kernel_norm",
-        "third/perturbation", "phantom/gini_at_point", "phantom/gini_at_phantom", "work/products", "work/gradients",
+        "loss/train",
+        "gradient/norm",
+        "hessian/lambda_1",
+        "hessian/lambda_3",
+        "hessian/lambda_1_bound",
+        "hessian/lambda_1_over_loss",
+        "hessian/trace",
+        "hessian/trace_error",
+        "edge/gd",
+        "edge/sam",
+        "edge/distance",
+        "align/g_v1",
+        "align/eps_v1",
+        "align/sg_v1",
+        "align/g_v1_bound",
+        "align/g_top",
+        "align/hessian_gradient",
+        "noise/batch_sharpness",
+        "noise/batch_sharpness_error",
+        "noise/gni",
+        "noise/scale",
+        "noise/kernel_norm",
+        "third/perturbation",
+        "phantom/gini_at_point",
+        "phantom/gini_at_phantom",
+        "work/products",
+        "work/gradients",
     ] {
         assert!(tags.contains(tag), "{tag} is missing among {tags:?}");
     }
@@ -134,7 +156,8 @@ fn the_rule_of_training_and_its_optimiser_are_heeded() {
     let diagonal: Vec<f64> = (0..n).map(|i| 1e-3 * (1.0 + (i % 7) as f64)).collect();
     let adam = AdamSetting { beta1: 0.9, preconditioner: &diagonal };
     let backwards = |g: &[f64], _: &Parameters| Ok(Some(g.iter().map(|x| -0.01 * x).collect::<Vec<f64>>()));
-    let setting = Setting { eta: Some(1e-3), adam: Some(adam), perturb: Some(&backwards), ..Setting::default() };
+    let setting =
+        Setting { eta: Some(1e-3), adam: Some(adam), perturb: Some(&backwards), ..Setting::default() };
     let found = probe(&Probe { top: 2, ..Probe::default() }, &sum, at, &setting);
     assert_close(found.edges.adam.unwrap(), 3.8e4, 1e-13);
     assert_eq!((found.edges.gradient_descent, found.edges.sam), (None, None));
