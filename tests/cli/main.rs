@@ -15,6 +15,7 @@ mod spectrum;
 mod traces;
 #[cfg(unix)]
 mod training;
+mod track;
 mod verbs;
 
 use std::path::{Path, PathBuf};

@@ -30,6 +30,7 @@ pub(crate) enum Command {
     Quickstart(commands::quickstart::Arguments),
     Eigenvalues(commands::eigenvalues::Arguments),
     Spectrum(commands::spectrum::Arguments),
+    Track(Box<commands::track::Arguments>),
     Trace(commands::trace::Arguments),
     Diagonal(commands::diagonal::Arguments),
     Outliers(commands::outliers::Arguments),

@@ -19,6 +19,7 @@ pub(crate) mod spectrum;
 pub(crate) mod subset;
 pub(crate) mod surface;
 pub(crate) mod trace;
+pub(crate) mod track;
 pub(crate) mod train;
 pub(crate) mod trajectory;
 mod vectors;

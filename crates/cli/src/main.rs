@@ -36,6 +36,7 @@ mod surfaces;
 mod survey;
 mod table;
 mod traces;
+mod tracking;
 mod training;
 
 use std::process::ExitCode;
@@ -65,6 +66,7 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Check(arguments) => commands::check::run(arguments),
         Command::Connect(arguments) => commands::connect::run(&arguments),
+        Command::Track(arguments) => commands::track::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Trace(arguments) => commands::trace::run(&arguments),
         Command::Trajectory(arguments) => commands::trajectory::run(*arguments),
