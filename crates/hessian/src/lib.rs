@@ -28,7 +28,7 @@ mod spectrum;
 mod state_file;
 mod trace;
 
-pub use adapters::{Affine, Counted, Deflated, Restricted, Sum};
+pub use adapters::{Affine, Counted, Deflated, Restricted, Scaled, Sum};
 pub use candle_objective::CandleObjective;
 pub use check::{Finding, Report, check};
 pub use curvature::{Curvature, CurvatureOperator, DEFAULT_MEMORY, Matrix};

@@ -1,6 +1,7 @@
 //! The losses, and what each expects of targets.
 
 mod examples;
+mod slopes;
 
 use std::fmt;
 use std::str::FromStr;

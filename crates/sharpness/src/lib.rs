@@ -6,6 +6,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod edge;
+pub mod measures;
 mod perturbation;
 
 pub use edge::{gradient_descent_edge, sam_edge, unnormalised_sam_edge};
