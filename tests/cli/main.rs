@@ -11,6 +11,7 @@ mod minima;
 #[allow(clippy::unreadable_literal, reason = "as published")]
 mod published;
 mod resume;
+mod sharpness;
 mod spectrum;
 mod traces;
 mod verbs;

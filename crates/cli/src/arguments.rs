@@ -32,6 +32,7 @@ pub(crate) enum Command {
     Eigenvalues(commands::eigenvalues::Arguments),
     Spectrum(commands::spectrum::Arguments),
     Trace(commands::trace::Arguments),
+    Sharpness(Box<commands::sharpness::Arguments>),
     Line(commands::line::Arguments),
     Surface(commands::surface::Arguments),
     Trajectory(Box<commands::trajectory::Arguments>),

@@ -11,6 +11,7 @@ pub(crate) mod models;
 pub(crate) mod plot;
 pub(crate) mod quickstart;
 pub(crate) mod shape;
+pub(crate) mod sharpness;
 pub(crate) mod spectrum;
 pub(crate) mod surface;
 pub(crate) mod trace;

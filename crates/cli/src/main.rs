@@ -26,6 +26,7 @@ mod report;
 mod runs;
 mod saved;
 mod scans;
+mod sharpness;
 mod spectral;
 mod spectrum_figures;
 mod surface_figures;
@@ -34,6 +35,7 @@ mod surfaces;
 mod survey;
 mod table;
 mod traces;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -63,6 +65,7 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Check(arguments) => commands::check::run(arguments),
         Command::Connect(arguments) => commands::connect::run(&arguments),
         Command::Trace(arguments) => commands::trace::run(&arguments),
+        Command::Sharpness(arguments) => commands::sharpness::run(&arguments),
         Command::Trajectory(arguments) => commands::trajectory::run(*arguments),
         Command::Shape(arguments) => commands::shape::run(&arguments),
         Command::Align(arguments) => commands::align::run(&arguments),

@@ -131,7 +131,7 @@ fn the_average_case_is_the_trace() {
             let average =
                 AverageCase { noise, scale, rho: 0.2, relative_error: 0.02, max_pairs: 20_000, seed: 3 };
             let found = average.measure(&centre).unwrap();
-            assert!(found.remedy.is_none() && error_of(&found) <= 0.01 * found.value.abs());
+            assert_eq!(found.remedy.is_none(), error_of(&found) <= 0.01 * found.value.abs());
             // Signs come in pairs, so the gradient adds no error.
             assert!((found.value - average.second_order(trace)).abs() < 4.0 * error_of(&found));
             let variance = if noise == Noise::Gaussian { 1.0 } else { 1.0 / 3.0 };
@@ -201,15 +201,11 @@ fn the_critical_sharpness_is_the_curvature_along_the_gradient() {
         assert!(error_of(&found) <= 1e-3 * found.value && found.cost.evaluations < 20, "{:?}", found.cost);
         close(found.beside["critical_step"], 2.0 / found.value, 1e-12);
     }
-    let flat = at_gradient(&[0.0; 6]);
-    let at_rest = Centre::new(&flat, flat.parameters()).unwrap();
-    // Rounding leaves a gradient of 1e-16 or so, whose step is as meaningless.
-    assert!(at_rest.gradient().iter().all(|g| g.abs() < 1e-14));
 }
 
 #[test]
 fn keskars_measure_goes_up() {
-    // At this point the way down is long and the way up is short: a minimiser in its place would find 0.5, not 0.02.
+    // At a minimum, a search that goes down would find nothing.
     let diagonal = [2.0, 1.0, 0.5];
     let at = [1.0, -2.0, 0.0];
     let minimum = Quadratic::diagonal(&diagonal, &[-2.0, 2.0, 0.0], 3.0, &at);
