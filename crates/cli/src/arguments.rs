@@ -36,6 +36,7 @@ pub(crate) enum Command {
     Outliers(commands::outliers::Arguments),
     Compare(commands::compare::Arguments),
     Subset(commands::subset::Arguments),
+    Sharpness(Box<commands::sharpness::Arguments>),
     Line(commands::line::Arguments),
     Surface(commands::surface::Arguments),
     Trajectory(Box<commands::trajectory::Arguments>),

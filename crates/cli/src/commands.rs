@@ -15,6 +15,7 @@ pub(crate) mod outliers;
 pub(crate) mod plot;
 pub(crate) mod quickstart;
 pub(crate) mod shape;
+pub(crate) mod sharpness;
 pub(crate) mod spectrum;
 pub(crate) mod subset;
 pub(crate) mod surface;
