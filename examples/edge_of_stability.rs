@@ -1,7 +1,7 @@
 //! Gradient descent, momentum, Adam and sharpness-aware minimization at their edges of stability, on 1,000 digits.
 //!
 //! `cargo run --release --example edge_of_stability` writes curves, a table of means over the second half of training with
-//! verdicts, and figures to notebooks-data/edge-of-stability. With `draw` as its argument it draws the saved curves again.
+//! verdicts, and figures to notebooks-data/edge-of-stability. Trainings whose curves are saved there are not repeated.
 //!
 //! Sources: Cohen et al. 2021 (2/eta), Cohen et al. 2022 (Adam), Long & Bartlett 2024 (SAM-edge, alignment).
 
@@ -20,7 +20,7 @@ use relief_models::architecture::Architecture;
 use relief_models::data::{DataOptions, Dataset};
 use relief_models::loss::Loss;
 use relief_models::task::{Minibatches, TaskOptions};
-use relief_plot::{Axis, Figure, Lines, Mark, Panel, Reference, Series};
+use relief_plot::{Axis, Figure, Lines, Mark, Names, Panel, Reference, Series};
 use relief_sharpness::{gradient_descent_edge, sam_edge};
 use relief_training::{Adam, Momentum, Optimiser, Rule, Sam, Training, TrainingState};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,9 @@ const STEPS: usize = 10_000;
 const EVERY: usize = 97;
 /// Eigenvectors that span what gradients are projected on.
 const SUBSPACE: usize = 8;
+
+const CAPTION: &str =
+    "1,000 digits, perceptron 64-32-32-10 with tanh, half squared error, full batch, double precision.";
 
 /// A training, how near to the edge its mean is to come, and whether gradients are compared with eigenvectors.
 struct Run {
@@ -74,14 +77,13 @@ struct Alignment {
 fn main() -> Result<(), Failure> {
     fs::create_dir_all(FOLDER)?;
     let saved = Path::new(FOLDER).join("curves.json");
-    if std::env::args().nth(1).as_deref() != Some("draw") {
-        let curves = all_curves()?;
-        fs::write(&saved, serde_json::to_string(&curves)?)?;
-    }
-    let curves: BTreeMap<String, Vec<Seen>> = serde_json::from_str(&fs::read_to_string(&saved)?)?;
+    let known =
+        if saved.exists() { serde_json::from_str(&fs::read_to_string(&saved)?)? } else { BTreeMap::new() };
+    let curves = all_curves(known)?;
+    fs::write(&saved, serde_json::to_string(&curves)?)?;
     let rows: Vec<_> = runs().iter().map(|run| row(run, &curves[run.name])).collect();
     for row in &rows {
-        println!("{row}");
+        println!("{}: {} = {} of {}", row["run"], row["verdict"], row["ratio"], row["edge"]);
     }
     let table = json!({
         "model": MODEL, "data": "digits", "examples": EXAMPLES, "loss": "half-squared-error", "seed": 0,
@@ -104,14 +106,14 @@ fn runs() -> Vec<Run> {
     let plain = sgd(0.0, false);
     vec![
         run("sam-0.2-0.05-aligned", plain, 0.2, 0.05, Some(0.06)),
-        run("gd-0.2-aligned", plain, 0.2, 0.0, Some(0.03)),
+        run("gd-0.2", plain, 0.2, 0.0, Some(0.03)),
         run("sam-0.1-0.05", plain, 0.1, 0.05, Some(0.06)),
         run("sam-0.1-0.2", plain, 0.1, 0.2, Some(0.06)),
         run("sam-0.2-0.2", plain, 0.2, 0.2, Some(0.06)),
         run("sam-0.4-0.05", plain, 0.4, 0.05, Some(0.06)),
         run("sam-0.4-0.2", plain, 0.4, 0.2, Some(0.06)),
         run("gd-0.1", plain, 0.1, 0.0, None),
-        run("gd-0.4", plain, 0.4, 0.0, Some(0.03)),
+        run("gd-0.4-aligned", plain, 0.4, 0.0, Some(0.03)),
         run("polyak-0.4", sgd(0.9, false), 0.4, 0.0, Some(0.03)),
         run("nesterov-0.2", sgd(0.9, true), 0.2, 0.0, Some(0.03)),
         run("adam-0.001", adam, 1e-3, 0.0, Some(0.03)),
@@ -155,15 +157,16 @@ fn dot(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| x * y).sum()
 }
 
-/// All trainings, as many at a time as there are processors, each with a processor of its own.
-fn all_curves() -> Result<BTreeMap<String, Vec<Seen>>, Failure> {
-    let (waiting, done) = (Mutex::new(runs().into_iter()), Mutex::new(BTreeMap::new()));
+/// The trainings that are not known, as many at a time as there are processors, each with a processor of its own.
+fn all_curves(known: BTreeMap<String, Vec<Seen>>) -> Result<BTreeMap<String, Vec<Seen>>, Failure> {
+    let missing: Vec<Run> = runs().into_iter().filter(|run| !known.contains_key(run.name)).collect();
+    let (waiting, done) = (Mutex::new(missing.into_iter()), Mutex::new(known));
     let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
     let work = || -> Result<(), Failure> {
         let alone = ThreadPoolBuilder::new().num_threads(1).build()?;
         while let Some(run) = next() {
             let curve = alone.install(|| curve(&run))?;
-            eprintln!("{}", row(&run, &curve));
+            eprintln!("{} is done", run.name);
             done.lock().map_err(|e| e.to_string())?.insert(run.name.to_string(), curve);
         }
         Ok(())
@@ -337,13 +340,14 @@ fn series(name: &str, curve: &[Seen], of: impl Fn(&Seen) -> f64) -> Series {
 fn edges_figure(curves: &BTreeMap<String, Vec<Seen>>) -> Figure {
     let panel = |title: &str, y: &str| Lines::new(title, Axis::linear("step"), Axis::linear(y));
     let mut descent = panel("Gradient descent", "largest Hessian eigenvalue λ₁");
-    for (run, eta) in [("gd-0.1", 0.1), ("gd-0.2-aligned", 0.2), ("gd-0.4", 0.4)] {
+    for (run, eta) in [("gd-0.1", 0.1), ("gd-0.2", 0.2), ("gd-0.4-aligned", 0.4)] {
         descent = descent
             .with(series(&format!("η = {eta}"), &curves[run], |s| s.lambda))
             .with_reference(Reference::level(2.0 / eta, format!("2/η = {}", 2.0 / eta)));
     }
     let mut sam = panel("SAM, η = 0.2", "λ₁ and SAM-edge").with_reference(Reference::level(10.0, "2/η = 10"));
-    for (colour, (run, rho)) in [("sam-0.2-0.05-aligned", 0.05), ("sam-0.2-0.2", 0.2)].into_iter().enumerate() {
+    for (colour, (run, rho)) in [("sam-0.2-0.05-aligned", 0.05), ("sam-0.2-0.2", 0.2)].into_iter().enumerate()
+    {
         sam = sam
             .with(series(&format!("λ₁, ρ = {rho}"), &curves[run], |s| s.lambda).coloured(2 * colour))
             .with(
@@ -353,6 +357,8 @@ fn edges_figure(curves: &BTreeMap<String, Vec<Seen>>) -> Figure {
             );
     }
     let mut others = panel("Momentum and Adam", "λ₁ / edge").with_reference(Reference::level(1.0, ""));
+    // Adam begins far above its edge, for a few steps.
+    others.y = others.y.between(0.0, 1.5);
     for (run, name) in [
         ("polyak-0.4", "Polyak, η = 0.4"),
         ("nesterov-0.2", "Nesterov, η = 0.2"),
@@ -361,22 +367,37 @@ fn edges_figure(curves: &BTreeMap<String, Vec<Seen>>) -> Figure {
     ] {
         others = others.with(series(name, &curves[run], |s| s.lambda / s.edge));
     }
-    Figure::new("", vec![Panel::Lines(descent), Panel::Lines(sam), Panel::Lines(others)])
+    let mut losses = Lines::new("Loss", Axis::linear("step"), Axis::log("half squared error"));
+    for (run, name) in [
+        ("gd-0.2", "gradient descent, η = 0.2"),
+        ("sam-0.2-0.05-aligned", "SAM, ρ = 0.05"),
+        ("sam-0.2-0.2", "SAM, ρ = 0.2"),
+        ("nesterov-0.2", "Nesterov, η = 0.2"),
+    ] {
+        losses = losses.with(series(name, &curves[run], |s| s.loss));
+    }
+    let panels = [descent, sam, others, losses].map(Panel::Lines).to_vec();
+    Figure::new("", panels).in_columns(2).captioned(CAPTION)
 }
 
 fn alignment_figure(curves: &BTreeMap<String, Vec<Seen>>) -> Figure {
     let panel = |title: &str, run: &str| {
         let on = |pick: fn(&Alignment) -> f64| move |s: &Seen| s.alignment.as_ref().map_or(f64::NAN, pick);
         let curve = &curves[run];
-        let y = Axis::linear("share of the gradient").between(0.0, 1.02);
+        let y = Axis::linear("share of the gradient's length").between(0.0, 1.04);
+        let empty = Lines::new(title, Axis::linear("step"), y);
         Panel::Lines(
-            Lines::new(title, Axis::linear("step"), y)
-                .with(series("|cos| with v₁", curve, on(|a| a.first[0])).marked(Mark::Dots))
-                .with(series("within v₁ to v₈", curve, on(|a| a.within[0])).marked(Mark::Dots)),
+            Lines { names: Names::Direct, ..empty }
+                .with(series("along v₁", curve, on(|a| a.first[0])).marked(Mark::Dots))
+                .with(series("in v₁ … v₈", curve, on(|a| a.within[0])).marked(Mark::Dots)),
         )
     };
-    Figure::new("", vec![
-        panel("Gradient descent, η = 0.2", "gd-0.2-aligned"),
-        panel("SAM, η = 0.2, ρ = 0.05", "sam-0.2-0.05-aligned"),
-    ])
+    Figure::new(
+        "",
+        vec![
+            panel("Gradient descent, η = 0.4", "gd-0.4-aligned"),
+            panel("SAM, η = 0.2, ρ = 0.05", "sam-0.2-0.05-aligned"),
+        ],
+    )
+    .captioned(CAPTION)
 }

@@ -109,9 +109,7 @@ fn look(objective: &dyn Objective, point: &[f64]) -> relief_hessian::Result<(f64
 
 /// Runs something whose observer may fail.
 fn observed<T>(
-    run: impl FnOnce(
-        &mut dyn FnMut(relief_hessian::Result<()>) -> Control,
-    ) -> relief_hessian::Result<T>,
+    run: impl FnOnce(&mut dyn FnMut(relief_hessian::Result<()>) -> Control) -> relief_hessian::Result<T>,
 ) -> Result<T, Failure> {
     let mut failed = None;
     let ended = run(&mut |told| match told {

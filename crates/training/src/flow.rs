@@ -47,10 +47,10 @@ fn fits(state: &FlowState, parameters: &Parameters) -> Result<()> {
     )))
 }
 
-/// Refuses a point that is not finite.
-fn finite(point: &[f64], flow: &str, step: usize, remedy: &str) -> Result<()> {
-    if point.iter().all(|x| x.is_finite()) {
+/// Refuses a loss that is not finite, and a point after it.
+fn finite(loss: f64, point: &[f64], flow: &str, step: usize, remedy: &str) -> Result<()> {
+    if loss.is_finite() && point.iter().all(|x| x.is_finite()) {
         return Ok(());
     }
-    Err(Error::NonFinite(format!("{flow} left the finite numbers at step {step}: {remedy}")))
+    Err(Error::NonFinite(format!("{flow} diverged at step {step}, where the loss is {loss}: {remedy}")))
 }

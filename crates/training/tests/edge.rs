@@ -6,7 +6,7 @@ use nets::{chebyshev, largest};
 use relief_hessian::{Control, Curvature, DEFAULT_MEMORY, FiniteSum, SymmetricOperator};
 use relief_models::task::Minibatches;
 use relief_sharpness::{gradient_descent_edge, sam_edge};
-use relief_training::{Momentum, Optimiser, Rule, Sam, Training, TrainingState};
+use relief_training::{Rule, Sam, Training, TrainingState};
 
 /// Odd, so that both phases of an oscillation are seen.
 const EVERY: usize = 25;
@@ -66,11 +66,11 @@ fn lies_below(shift: f64, sum: &Minibatches, state: &TrainingState) -> bool {
 #[test]
 fn gradient_descent_settles_at_two_over_eta() {
     let sum = chebyshev();
-    let training = Training { eta: 0.1, steps: 10_000, ..Training::default() };
+    let training = Training { eta: 0.2, steps: 10_000, ..Training::default() };
     let (seen, state) = settled(&sum, &training);
     let sharpness = mean(seen.iter().map(|s| s.0));
     println!("{sharpness} {:?}", seen.iter().step_by(17).collect::<Vec<_>>());
-    assert!((sharpness / gradient_descent_edge(0.1) - 1.0).abs() < 0.03, "{sharpness}");
+    assert!((sharpness / gradient_descent_edge(0.2) - 1.0).abs() < 0.03, "{sharpness}");
     // The search found the largest eigenvalue of the explicit matrix.
     let last = seen.last().unwrap().0;
     assert!(lies_below(last * (1.0 + 1e-9), &sum, &state) && !lies_below(last * (1.0 - 1e-9), &sum, &state));
@@ -87,15 +87,4 @@ fn sharpness_aware_minimization_settles_at_its_own_edge() {
     println!("{sharpness} {edge} {:?}", seen.iter().step_by(17).collect::<Vec<_>>());
     assert!((sharpness / edge - 1.0).abs() < 0.06, "{sharpness} at an edge of {edge}");
     assert!(seen.iter().all(|s| sam_edge(0.1, 0.05, s.1) < gradient_descent_edge(0.1)));
-}
-
-#[test]
-fn momentum_moves_the_edge() {
-    let sum = chebyshev();
-    let optimiser = Optimiser::Sgd(Momentum { momentum: 0.9, nesterov: true });
-    let training = Training { optimiser, eta: 0.05, steps: 10_000, ..Training::default() };
-    let (seen, _) = settled(&sum, &training);
-    let (sharpness, edge) = (mean(seen.iter().map(|s| s.0)), (2.0 + 1.8) / (0.05 * (1.0 + 1.8)));
-    println!("{sharpness} {edge} {:?}", seen.iter().step_by(17).collect::<Vec<_>>());
-    assert!((sharpness / edge - 1.0).abs() < 0.03, "{sharpness} at an edge of {edge}");
 }

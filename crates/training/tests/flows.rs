@@ -148,9 +148,9 @@ fn gradient_flow_goes_on_from_a_file_to_the_same_digits() {
 
 #[test]
 fn gradient_descent_leaves_gradient_flow_at_the_edge() {
-    let (sum, eta) = (chebyshev(), 0.1);
+    let (sum, eta) = (chebyshev(), 0.4);
     let objective = sum.whole().unwrap();
-    let (steps, every) = (3000, 20);
+    let (steps, every) = (2500, 20);
     let mut iterates = BTreeMap::new();
     let training = Training { eta, steps, ..Training::default() };
     let mut state = TrainingState::new(sum.parameters()).unwrap();
@@ -212,7 +212,7 @@ fn the_largest_eigenvalue_has_the_third_derivative_as_its_gradient() {
 
 #[test]
 fn the_central_flow_follows_the_mean_of_gradient_descent() {
-    let (sum, eta, steps) = (chebyshev(), 0.1, 3000);
+    let (sum, eta, steps) = (chebyshev(), 0.4, 2500);
     let objective = sum.whole().unwrap();
     let training = Training { eta, steps, ..Training::default() };
     let mut state = TrainingState::new(sum.parameters()).unwrap();
@@ -276,9 +276,8 @@ fn the_drifts_are_what_differences_of_losses_say() {
     let h = 1e-3;
     let beside = |way: f64| gradient(&*objective, &at.displaced(&u, way * h).unwrap()).unwrap().1;
     let (ahead, behind) = (beside(1.0), beside(-1.0));
-    let expected: Vec<f64> = (0..at.len())
-        .map(|i| 0.5 * rho * rho * (ahead[i] - 2.0 * slope[i] + behind[i]) / (h * h))
-        .collect();
+    let expected: Vec<f64> =
+        (0..at.len()).map(|i| 0.5 * rho * rho * (ahead[i] - 2.0 * slope[i] + behind[i]) / (h * h)).collect();
     let found: Vec<f64> = third.iter().zip(&second).map(|(a, b)| a - b).collect();
     assert!(distance(&found, &expected) < 1e-5 * norm(&expected), "{}", distance(&found, &expected));
     // Each order is off SAM's own gradient by the next power of the radius.
@@ -341,7 +340,7 @@ fn the_noise_has_the_covariance_of_mini_batches() {
     let epochs = relief_hessian::Epochs::new(64, 16, 7).unwrap();
     let mut expected = 0.0;
     for cut in 0..50 {
-        let part = |nth| {
+        let part = |nth: usize| {
             let batch = sum.over(&epochs.at(cut * 4 + nth)).unwrap();
             expansion.gradient(&*batch, sum.parameters()).unwrap().2
         };
@@ -363,8 +362,8 @@ fn what_cannot_be_is_said() {
     let mut state = FlowState::new(objective.parameters()).unwrap();
     let start = state.clone();
     assert!(run(GradientFlow { alpha: 0.0, ..GradientFlow::default() }, &mut state).contains("alpha is 0"));
-    let wild = GradientFlow { alpha: 1e4, most: 1e4, until: 1e9, ..GradientFlow::default() };
-    assert!(run(wild, &mut state).contains("left the finite numbers"));
+    let wild = GradientFlow { alpha: 1e4, most: 1e4, until: 1e9, refresh: 1000, ..GradientFlow::default() };
+    assert!(run(wild, &mut state).contains("diverged at step"));
     assert!(state.point.iter().all(|x| x.is_finite()));
     state.point.push(1.0);
     assert!(run(GradientFlow::default(), &mut state).contains("another network"));

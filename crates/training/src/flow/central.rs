@@ -1,6 +1,8 @@
 //! The central flow of gradient descent.
 
-use relief_hessian::{Control, Curvature, DEFAULT_MEMORY, Error, Objective, Parameters, Result, third_products};
+use relief_hessian::{
+    Control, Curvature, DEFAULT_MEMORY, Error, Objective, Parameters, Result, third_products,
+};
 use serde::{Deserialize, Serialize};
 
 use super::complementarity::Complementarity;
@@ -126,8 +128,9 @@ impl CentralFlow {
             });
             vectors = top.vectors;
         }
-        finite(&point, "the central flow", state.step, &format!("take an eta below {}", self.eta))?;
         let seen = seen.ok_or_else(|| Error::Input("a central flow needs at least one substep".into()))?;
+        let remedy = format!("take an eta below {}", self.eta);
+        finite(seen.loss, &point, "the central flow", state.step, &remedy)?;
         let step = state.step + 1;
         let time = self.eta * step as f64;
         *state = FlowState { step, time, point, sharpness: seen.eigenvalues[0], vectors };
@@ -170,7 +173,8 @@ impl CentralFlow {
             return Ok(none());
         }
         let pairs = Complementarity::pairs(k);
-        let directions: Vec<_> = pairs.iter().map(|&(i, j)| (&top.vectors[i][..], &top.vectors[j][..])).collect();
+        let directions: Vec<_> =
+            pairs.iter().map(|&(i, j)| (&top.vectors[i][..], &top.vectors[j][..])).collect();
         let thirds = third_products(objective, at, &directions)?;
         let mut constant = vec![0.0; k * k];
         for (&(i, j), third) in pairs.iter().zip(&thirds) {

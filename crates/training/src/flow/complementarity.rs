@@ -199,7 +199,8 @@ fn cholesky(k: usize, a: &[f64]) -> Option<Vec<f64>> {
 fn gauss(mut a: Vec<f64>, mut b: Vec<f64>) -> Option<Vec<f64>> {
     let n = b.len();
     for column in 0..n {
-        let pivot = (column..n).max_by(|&p, &q| a[p * n + column].abs().total_cmp(&a[q * n + column].abs()))?;
+        let pivot =
+            (column..n).max_by(|&p, &q| a[p * n + column].abs().total_cmp(&a[q * n + column].abs()))?;
         if !(a[pivot * n + column].abs() > 0.0) {
             return None;
         }

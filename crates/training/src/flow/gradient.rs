@@ -89,7 +89,7 @@ impl GradientFlow {
         }
         let (loss, slope, point) = runge_kutta(objective, &at, &state.point, end - state.time)?;
         let remedy = format!("take an alpha below {}", self.alpha);
-        finite(&point, "gradient flow", state.step, &remedy)?;
+        finite(loss, &point, "gradient flow", state.step, &remedy)?;
         let (step, time) = (state.step, state.time);
         *state = FlowState {
             step: step + 1,

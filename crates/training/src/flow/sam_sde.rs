@@ -148,7 +148,7 @@ impl SamSde {
         let mut point = state.point.clone();
         add(-self.eta, &mean, &mut point);
         add(self.eta, &noise, &mut point);
-        finite(&point, "the equation of SAM", state.step, &format!("take an eta below {}", self.eta))?;
+        finite(loss, &point, "the equation of SAM", state.step, &format!("take an eta below {}", self.eta))?;
         let step = state.step;
         (state.step, state.time, state.point) = (step + 1, self.eta * (step + 1) as f64, point);
         Ok(SamSdeStep { step, loss, gradient_norm, noise_norm: dot(&noise, &noise).sqrt() })

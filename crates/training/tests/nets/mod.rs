@@ -6,7 +6,9 @@ use candle_core::{DType, Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
-use relief_hessian::{Curvature, DEFAULT_MEMORY, Eigen, Lanczos, Objective, Outcome, Parameters, Silent, Wanted};
+use relief_hessian::{
+    Curvature, DEFAULT_MEMORY, Eigen, Lanczos, Objective, Outcome, Parameters, Silent, Wanted,
+};
 use relief_models::architecture::Architecture;
 use relief_models::data::{DataOptions, Dataset, Targets};
 use relief_models::loss::Loss;
@@ -23,12 +25,9 @@ pub fn chebyshev() -> Minibatches {
     let inputs: Vec<f64> = xs.iter().flat_map(|x| [*x, 1.0]).collect();
     let targets: Vec<f64> = xs.iter().map(|x| 16.0 * x.powi(5) - 20.0 * x.powi(3) + 5.0 * x).collect();
     let tensor = |values: Vec<f64>, shape| Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
-    let data = Dataset::from_tensors(
-        "chebyshev",
-        tensor(inputs, (20, 2)),
-        Targets::Real(tensor(targets, (20, 1))),
-    )
-    .unwrap();
+    let data =
+        Dataset::from_tensors("chebyshev", tensor(inputs, (20, 2)), Targets::Real(tensor(targets, (20, 1))))
+            .unwrap();
     let mut random = ChaCha8Rng::seed_from_u64(0);
     let mut normal = |deviation: f64| deviation * random.sample::<f64, _>(StandardNormal);
     let spread = (2.0_f64 / 101.0).sqrt();
@@ -43,8 +42,7 @@ pub fn chebyshev() -> Minibatches {
 /// The first digits with the mean of every pixel taken off.
 #[allow(dead_code, reason = "not every test needs it")]
 pub fn digits(examples: usize, widths: &str) -> Minibatches {
-    let options_of_data =
-        DataOptions { dtype: DType::F64, limit: Some(examples), ..DataOptions::default() };
+    let options_of_data = DataOptions { dtype: DType::F64, limit: Some(examples), ..DataOptions::default() };
     let data = Dataset::load("digits", &options_of_data).unwrap();
     let inputs = data.inputs.broadcast_sub(&data.inputs.mean_keepdim(0).unwrap()).unwrap();
     let data = Dataset::from_tensors("digits", inputs, data.targets).unwrap();
