@@ -72,8 +72,8 @@ impl Complementarity {
             constant: self.constant.iter().map(|q| q / size).collect(),
             gram: self.gram.iter().map(|m| m / strength).collect(),
         };
-        let mut solution = if k == 1 { scaled.number() } else { scaled.matrices()? };
-        if !(solution.residual <= ALLOWED) {
+        let mut solution = if k == 1 { scaled.number() } else { scaled.matrices() };
+        if solution.residual.is_nan() || solution.residual > ALLOWED {
             return Err(Error::Other(format!(
                 "a complementarity problem of {k} rows was solved to a residual of {:.1e} only: it may have no solution",
                 solution.residual
@@ -103,7 +103,7 @@ impl Complementarity {
         out
     }
 
-    fn matrices(&self) -> Result<ComplementarySolution> {
+    fn matrices(&self) -> ComplementarySolution {
         let (k, pairs) = (self.k, Self::pairs(self.k));
         let identity: Vec<f64> = (0..k * k).map(|n| f64::from(u8::from(n % (k + 1) == 0))).collect();
         let (mut x, mut y) = (identity.clone(), identity.clone());
@@ -152,7 +152,7 @@ impl Complementarity {
             super::add(part, &dx, &mut x);
             super::add(part, &dy, &mut y);
         }
-        Ok(best)
+        best
     }
 }
 
@@ -201,7 +201,7 @@ fn gauss(mut a: Vec<f64>, mut b: Vec<f64>) -> Option<Vec<f64>> {
     for column in 0..n {
         let pivot =
             (column..n).max_by(|&p, &q| a[p * n + column].abs().total_cmp(&a[q * n + column].abs()))?;
-        if !(a[pivot * n + column].abs() > 0.0) {
+        if a[pivot * n + column] == 0.0 {
             return None;
         }
         b.swap(column, pivot);

@@ -8,7 +8,7 @@ use super::{FlowState, add, dot, finite, fits, positive};
 use crate::Ending;
 
 /// d theta / dt = -grad L by the classical Runge-Kutta method of fourth order (Kutta 1901), with steps of
-/// min(alpha / lambda_1, most) as Cohen et al. (2021, appendix I) have them. Stable for alpha below 2.78.
+/// min(alpha / `lambda_1`, most) as Cohen et al. (2021) have them. Stable for alpha below 2.78.
 ///
 /// With `alpha` halved, the error at a time falls sixteenfold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -20,7 +20,7 @@ fn options() -> TaskOptions {
 
 /// Regression of the fifth Chebyshev polynomial at 20 points with 100 tanh units and 300 parameters (Cohen et al. 2021,
 /// appendix): the hidden biases are weights of an input that is 1.
-pub fn chebyshev() -> Minibatches {
+pub(crate) fn chebyshev() -> Minibatches {
     let xs: Vec<f64> = (0..20).map(|i| -1.0 + 2.0 * f64::from(i) / 19.0).collect();
     let inputs: Vec<f64> = xs.iter().flat_map(|x| [*x, 1.0]).collect();
     let targets: Vec<f64> = xs.iter().map(|x| 16.0 * x.powi(5) - 20.0 * x.powi(3) + 5.0 * x).collect();
@@ -41,7 +41,7 @@ pub fn chebyshev() -> Minibatches {
 
 /// The first digits with the mean of every pixel taken off.
 #[allow(dead_code, reason = "not every test needs it")]
-pub fn digits(examples: usize, widths: &str) -> Minibatches {
+pub(crate) fn digits(examples: usize, widths: &str) -> Minibatches {
     let options_of_data = DataOptions { dtype: DType::F64, limit: Some(examples), ..DataOptions::default() };
     let data = Dataset::load("digits", &options_of_data).unwrap();
     let inputs = data.inputs.broadcast_sub(&data.inputs.mean_keepdim(0).unwrap()).unwrap();
@@ -52,7 +52,7 @@ pub fn digits(examples: usize, widths: &str) -> Minibatches {
 }
 
 /// The k largest eigenvalues at a point.
-pub fn largest(
+pub(crate) fn largest(
     objective: &dyn Objective,
     at: &Parameters,
     k: usize,
