@@ -210,7 +210,7 @@ pub(crate) fn assemble(
 
 /// The arguments with what they leave open and the checkpoint says of its training. That was on its own data: where others
 /// are named, nothing is taken over.
-fn described(arguments: &TaskArguments, checkpoint: &Checkpoint) -> TaskArguments {
+pub(crate) fn described(arguments: &TaskArguments, checkpoint: &Checkpoint) -> TaskArguments {
     let mut all = arguments.clone();
     let said = |key: &str| checkpoint.metadata.get(key);
     if all.data.is_some() && all.data.as_ref() != said(DATA_KEY) {
@@ -252,7 +252,11 @@ pub(crate) fn architecture(model: Option<&String>, checkpoint: &Checkpoint) -> R
     Ok(architecture.infer(&shapes)?)
 }
 
-fn data(arguments: &TaskArguments, checkpoint: &Checkpoint, dtype: DType) -> Result<Dataset, Failure> {
+pub(crate) fn data(
+    arguments: &TaskArguments,
+    checkpoint: &Checkpoint,
+    dtype: DType,
+) -> Result<Dataset, Failure> {
     let Some(source) = arguments.data.as_ref().or_else(|| checkpoint.metadata.get(DATA_KEY)) else {
         return Err(Failure::Usage(
             "the data are not named: give --data with `digits`, a file or a folder (see `relief eigenvalues --help`)".into(),

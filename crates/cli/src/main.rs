@@ -28,6 +28,7 @@ mod run_folder;
 mod runs;
 mod saved;
 mod scans;
+mod sharpness;
 mod spectral;
 mod spectrum_figures;
 mod surface_figures;
@@ -36,7 +37,9 @@ mod surfaces;
 mod survey;
 mod table;
 mod traces;
+mod tracking;
 mod training;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -65,8 +68,10 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Check(arguments) => commands::check::run(arguments),
         Command::Connect(arguments) => commands::connect::run(&arguments),
+        Command::Track(arguments) => commands::track::run(&arguments),
         Command::Train(arguments) => commands::train::run(&arguments),
         Command::Trace(arguments) => commands::trace::run(&arguments),
+        Command::Sharpness(arguments) => commands::sharpness::run(&arguments),
         Command::Trajectory(arguments) => commands::trajectory::run(*arguments),
         Command::Shape(arguments) => commands::shape::run(&arguments),
         Command::Align(arguments) => commands::align::run(&arguments),

@@ -22,9 +22,9 @@ pub(crate) struct OperatorArguments {
     fisher_draws: usize,
 }
 
-/// A matrix of second derivatives.
+/// The matrices that there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Operator {
+enum Operator {
     /// Second derivatives of the loss
     Hessian,
     /// Their Gauss-Newton part; for a cross-entropy the Fisher matrix over all labels
@@ -41,8 +41,11 @@ pub(crate) enum Operator {
     TangentKernel,
 }
 
+/// The name of the tangent kernel.
+pub(crate) const TANGENT_KERNEL: &str = "tangent-kernel";
+
 impl Operator {
-    pub(crate) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Hessian => "hessian",
             Self::GaussNewton => "gauss-newton",
@@ -50,7 +53,7 @@ impl Operator {
             Self::Fisher => "fisher",
             Self::EmpiricalFisher => "empirical-fisher",
             Self::GradientCovariance => "gradient-covariance",
-            Self::TangentKernel => "tangent-kernel",
+            Self::TangentKernel => TANGENT_KERNEL,
         }
     }
 }

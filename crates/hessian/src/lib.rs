@@ -33,7 +33,7 @@ mod subspace;
 mod tangent_kernel;
 mod trace;
 
-pub use adapters::{Affine, Counted, Deflated, Restricted, Sum};
+pub use adapters::{Affine, Counted, Deflated, Restricted, Scaled, Sum};
 pub use candle_objective::CandleObjective;
 pub use check::{Finding, Report, check};
 pub use class_structure::{ClassStructure, Traces};

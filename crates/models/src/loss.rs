@@ -2,6 +2,7 @@
 
 mod examples;
 mod sampled;
+mod slopes;
 
 use std::fmt;
 use std::str::FromStr;

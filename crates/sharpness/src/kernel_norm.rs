@@ -33,7 +33,7 @@ pub struct KernelNorm {
 
 impl Default for KernelNorm {
     fn default() -> Self {
-        Self { exact_up_to: 512, top: 8, probes: 8, steps: 24 }
+        Self { exact_up_to: 512, top: 16, probes: 8, steps: 24 }
     }
 }
 
@@ -116,7 +116,7 @@ impl KernelNorm {
             wanted: Wanted::Largest { k: self.top.clamp(1, n) },
             tolerance,
             unit_roundoff,
-            check: MissedCopies::Never,
+            check: MissedCopies::Auto,
             seed,
             ..Lanczos::default()
         };

@@ -10,6 +10,7 @@ mod alignment;
 mod arithmetic;
 mod edge;
 mod kernel_norm;
+pub mod measures;
 mod noise;
 mod perturbation;
 mod phantom;

@@ -68,11 +68,12 @@ pub struct Step {
     pub step: usize,
     /// The step size.
     pub eta: f64,
-    /// Mean loss of the mini-batch, without weight decay.
+    /// Mean loss of the mini-batch, without weight decay; at the perturbed point where a rule computes no other
+    /// ([`RandomSam`](crate::RandomSam), most steps of [`GraphSam`](crate::GraphSam)).
     pub loss: f64,
     /// Norm of its gradient.
     pub gradient_norm: f64,
-    /// Norm of the rule's perturbation; 0 without one.
+    /// Norm of the rule's perturbation; 0 without one. Where there are several, the root of their mean square.
     pub perturbation_norm: f64,
 }
 
@@ -93,8 +94,8 @@ impl Training {
 
     /// Takes the steps that `state` lacks. `told` hears of every step, with the state after it.
     ///
-    /// The sum must be without weight decay. Fails where a loss or the point would not be finite; the state is then the
-    /// last finite one.
+    /// The sum must be without weight decay. Fails where a loss, a gradient or the point would not be finite, and names the
+    /// step; the state is then the last finite one.
     pub fn run(
         &self,
         sum: &dyn FiniteSum,

@@ -10,7 +10,7 @@ use relief_hessian::{
 use relief_models::data::Targets;
 use relief_models::loss::Loss;
 use relief_models::task::Minibatches;
-use relief_plot::{Axis, Bars, Figure, Group, Lines, Mark, Panel, Series};
+use relief_plot::{Axis, Figure, Lines, Mark, Panel, Series};
 use serde::Serialize;
 
 use crate::arguments::{RunArguments, TaskArguments};
@@ -179,20 +179,14 @@ fn figure(result: &Outliers) -> Figure {
         .with(Series::new("Gauss-Newton matrix", ranks(count), of(&|e| e.pair.value)).marked(Mark::Dots))
         .with(part("between classes", &structure.between))
         .with(part("cross-class", &structure.cross).marked(Mark::Dashed));
-    let bars = Bars {
-        title: String::new(),
-        value: Axis::linear("share of the eigenvector").between(0.0, 1.05),
-        names: (1..=count).map(|rank| format!("v{rank}")).collect(),
-        groups: vec![
-            Group { name: "means of classes".into(), values: of(&|e| e.between), errors: vec![0.0; count] },
-            Group {
-                name: "means of classes and labels".into(),
-                values: of(&|e| e.all_means),
-                errors: vec![0.0; count],
-            },
-        ],
-    };
-    Figure::new("", vec![Panel::Lines(values), Panel::Bars(bars)])
+    let shares =
+        Lines::new("", Axis::linear("rank"), Axis::linear("share of the eigenvector").between(0.0, 1.05))
+            .with(Series::new("in the means of classes", ranks(count), of(&|e| e.between)))
+            .with(
+                Series::new("in those of classes and labels", ranks(count), of(&|e| e.all_means))
+                    .marked(Mark::Dashed),
+            );
+    Figure::new("", vec![Panel::Lines(values), Panel::Lines(shares)])
 }
 
 fn sampled(result: &Outliers) -> Sampled {

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::universal::{Penalty, problem};
 use super::{Site, Update, not_finite};
 
-/// The gradient of L + lambda (mean exp(-d/2))^-2, d = (L(theta + rho v) - L(theta))/rho^2 for v uniform in a cube. Where the
-/// gradient is 0 and the cube is wide against 1/sqrt(lambda), lambda any eigenvalue, the mean is an integral over a Gaussian and the penalty
-/// proportional to det H; in a small cube it is close to a trace. One gradient more a step than there are draws.
+/// The gradient of L + lambda (mean exp(-d/2))^-2, d = (L(theta + rho v) - L(theta))/rho^2 for v uniform in a cube. At a
+/// critical point, with a small rho and a cube in which exp(-v'Hv/4) vanishes towards the border, the mean is a Gaussian
+/// integral and the penalty proportional to det H; in a small cube it is close to a trace. One gradient more a step than
+/// there are draws.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DetSam {

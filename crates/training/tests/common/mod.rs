@@ -16,16 +16,16 @@ type Product = dyn Fn(&[f64], u32, &[f64]) -> Vec<f64> + Send + Sync;
 
 /// A function of the point for every example, with gradient and Hessian product.
 #[derive(Clone)]
-pub struct Analytic {
-    pub parameters: Parameters,
-    pub examples: usize,
-    pub value: Arc<Value>,
-    pub gradient: Arc<Gradient>,
-    pub product: Arc<Product>,
+pub(crate) struct Analytic {
+    pub(crate) parameters: Parameters,
+    pub(crate) examples: usize,
+    pub(crate) value: Arc<Value>,
+    pub(crate) gradient: Arc<Gradient>,
+    pub(crate) product: Arc<Product>,
 }
 
 /// Tensors `a`, `b`, ... of one axis each.
-pub fn point(tensors: &[&[f64]]) -> Parameters {
+pub(crate) fn point(tensors: &[&[f64]]) -> Parameters {
     let named = tensors.iter().zip('a'..).map(|(entries, name)| {
         (name.to_string(), Tensor::from_slice(entries, entries.len(), &Device::Cpu).unwrap())
     });
@@ -34,7 +34,7 @@ pub fn point(tensors: &[&[f64]]) -> Parameters {
 
 impl Analytic {
     /// The mean over examples i of sum_j `curvatures`_j/2 (w_j - i/10)^2.
-    pub fn quadratic(curvatures: &[f64], examples: usize, start: &[f64]) -> Self {
+    pub(crate) fn quadratic(curvatures: &[f64], examples: usize, start: &[f64]) -> Self {
         let (a, b, c) = (curvatures.to_vec(), curvatures.to_vec(), curvatures.to_vec());
         let centre = |i: u32| f64::from(i) / 10.0;
         Self {
@@ -133,7 +133,7 @@ impl Linearization for Linearized {
 }
 
 /// A perceptron 64-6-10 on the digits, in f64.
-pub fn digits(activation: &str) -> Minibatches {
+pub(crate) fn digits(activation: &str) -> Minibatches {
     let data = Dataset::load("digits", &DataOptions { dtype: DType::F64, ..Default::default() }).unwrap();
     let model = Architecture::parse(&format!("mlp:widths=64-6-10,activation={activation}")).unwrap();
     let start = model.random_parameters(data.example_shape(), 0, DType::F64).unwrap();
@@ -142,29 +142,29 @@ pub fn digits(activation: &str) -> Minibatches {
 }
 
 /// All steps.
-pub fn trained(training: &Training, sum: &dyn FiniteSum) -> TrainingState {
+pub(crate) fn trained(training: &Training, sum: &dyn FiniteSum) -> TrainingState {
     let mut state = TrainingState::new(sum.parameters()).unwrap();
     training.run(sum, &mut state, &mut |_, _| Control::Continue).unwrap();
     state
 }
 
 /// What a rule follows at the start: what a step of gradient descent with eta 1 takes off the point.
-pub fn followed(training: &Training, sum: &dyn FiniteSum) -> Vec<f64> {
+pub(crate) fn followed(training: &Training, sum: &dyn FiniteSum) -> Vec<f64> {
     let one = Training { eta: 1.0, steps: 1, ..training.clone() };
     let end = trained(&one, sum).point;
     sum.parameters().to_vec().unwrap().iter().zip(&end).map(|(a, b)| a - b).collect()
 }
 
-pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-pub fn norm(a: &[f64]) -> f64 {
+pub(crate) fn norm(a: &[f64]) -> f64 {
     dot(a, a).sqrt()
 }
 
 #[track_caller]
-pub fn assert_near(found: &[f64], expected: &[f64], tolerance: f64) {
+pub(crate) fn assert_near(found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len());
     for (nth, (a, b)) in found.iter().zip(expected).enumerate() {
         assert!(
