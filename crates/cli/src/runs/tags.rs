@@ -29,10 +29,9 @@ pub(super) fn panel(tag: &str) -> Option<&str> {
         ("edge", "adam") | ("hessian", "preconditioned_lambda_1") => Some("preconditioned"),
         ("edge", _) => Some("hessian"),
         ("hessian", name) if !name.starts_with("lambda_") => Some(tag),
-        ("align", "hessian_gradient") => Some(tag),
+        ("align", "hessian_gradient") | ("gradient" | "third", _) => Some(tag),
         ("align", name) if name.ends_with("_top") => Some("subspace"),
         ("align", _) => Some("alignment"),
-        ("gradient" | "third", _) => Some(tag),
         _ => Some(group),
     }
 }

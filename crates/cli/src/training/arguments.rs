@@ -61,8 +61,8 @@ pub(crate) struct RecipeArguments {
     #[arg(long, value_name = "B", help_heading = "Training")]
     pub(crate) beta2: Option<f64>,
 
-    /// The factor w of w/2 |theta|^2, whose gradient the optimizer adds; AdamW shrinks the weights by it instead
-    /// [default: 0; 0.01 with AdamW]
+    /// The factor w of w/2 |theta|^2, whose gradient the optimizer adds; adamw shrinks the weights by it instead
+    /// [default: 0; 0.01 with adamw]
     #[arg(long, value_name = "W", help_heading = "Training")]
     pub(crate) weight_decay: Option<f64>,
 
