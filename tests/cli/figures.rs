@@ -128,6 +128,28 @@ fn a_run_is_drawn_and_its_page_gathers_its_results() {
 }
 
 #[test]
+fn runs_that_differ_in_their_seeds_are_one_curve() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs: Vec<String> =
+        (1..=3).map(|i| run(folder.path(), &format!("sam-seed{i}"), 8.0 + f64::from(i))).collect();
+    let sgd = run(folder.path(), "sgd", 19.5);
+    let all: Vec<&str> = runs.iter().chain([&sgd]).map(String::as_str).collect();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    relief(&[&["plot"], &all[..], &["-o", &path("runs.svg")]].concat()).assert().success();
+    let svg = std::fs::read_to_string(path("runs.svg")).unwrap();
+    for word in ["sam (3 seeds): λ₁", "sgd: 2/η", "95 % confidence intervals"] {
+        assert!(svg.contains(word), "the figure lacks {word}");
+    }
+    relief(&["plot", &runs[0], &sgd, "-o", &path("runs.csv")]).assert().success();
+    let table = std::fs::read_to_string(path("runs.csv")).unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines[0], "run,step,align/eps_v1,edge/gd,hessian/lambda_1,loss/train");
+    assert_eq!(lines.len(), 1 + 2 * 41);
+    assert!(lines[1].starts_with("sam-seed1,0,0,20,0,2.3"), "{}", lines[1]);
+    assert_eq!(lines[41], "sam-seed1,400,,,,");
+}
+
+#[test]
 fn a_folder_that_is_no_run_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().display().to_string();

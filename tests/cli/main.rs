@@ -11,8 +11,12 @@ mod minima;
 #[allow(clippy::unreadable_literal, reason = "as published")]
 mod published;
 mod resume;
+mod sharpness;
 mod spectrum;
 mod traces;
+mod track;
+#[cfg(unix)]
+mod training;
 mod verbs;
 
 use std::path::{Path, PathBuf};

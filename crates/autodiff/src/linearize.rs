@@ -133,6 +133,14 @@ impl Linearized {
             .ok_or_else(|| Error::Unavailable("the outputs were not kept".into()))
     }
 
+    /// The gradient of the loss in the outputs, shaped like them.
+    pub fn output_gradient(&self) -> Result<&Tensor> {
+        self.kept[self.graph.outputs]
+            .cotangent
+            .as_ref()
+            .ok_or_else(|| Error::Unavailable("the loss does not depend on the outputs".into()))
+    }
+
     /// The graph this is a linearization of.
     pub fn graph(&self) -> &Graph {
         &self.graph
@@ -205,7 +213,7 @@ impl Linearized {
                 let used = node.kind.arguments().into_iter().filter(|&a| graph.nodes[a].first_reader == id);
                 used.for_each(|a| self.kept[a].value = None);
                 self.kept[id].slope = None;
-            } else if node.keeps_cotangent {
+            } else if node.keeps_cotangent || id == graph.outputs {
                 self.kept[id].cotangent = Some(g);
             }
         }

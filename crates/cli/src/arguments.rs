@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use candle_core::DType;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use relief_hessian::Matrix;
 use relief_models::architecture::BatchNormMode;
 use relief_models::data::Split;
 use relief_models::loss::Loss;
@@ -31,10 +30,17 @@ pub(crate) enum Command {
     Quickstart(commands::quickstart::Arguments),
     Eigenvalues(commands::eigenvalues::Arguments),
     Spectrum(commands::spectrum::Arguments),
+    Track(Box<commands::track::Arguments>),
     Trace(commands::trace::Arguments),
+    Diagonal(commands::diagonal::Arguments),
+    Outliers(commands::outliers::Arguments),
+    Compare(commands::compare::Arguments),
+    Subset(commands::subset::Arguments),
+    Sharpness(Box<commands::sharpness::Arguments>),
     Line(commands::line::Arguments),
     Surface(commands::surface::Arguments),
     Trajectory(Box<commands::trajectory::Arguments>),
+    Train(Box<commands::train::Arguments>),
     Connect(commands::connect::Arguments),
     Align(commands::align::Arguments),
     Shape(commands::shape::Arguments),
@@ -71,7 +77,7 @@ pub(crate) struct TaskArguments {
     #[arg(short, long, help_heading = "Data")]
     pub(crate) data: Option<String>,
 
-    /// Use the first N examples
+    /// Use the first N examples [default: all, or as many as a checkpoint says it was trained on]
     #[arg(long, value_name = "N", help_heading = "Data")]
     pub(crate) limit: Option<usize>,
 
@@ -95,9 +101,9 @@ pub(crate) struct TaskArguments {
     #[arg(long, value_parser = PossibleValuesParser::new(Loss::ALL.map(Loss::name)), help_heading = "Loss")]
     pub(crate) loss: Option<String>,
 
-    /// Label smoothing of a cross-entropy
-    #[arg(long, value_name = "S", default_value_t = 0.0, help_heading = "Loss")]
-    pub(crate) label_smoothing: f64,
+    /// Label smoothing of a cross-entropy [default: 0]
+    #[arg(long, value_name = "S", help_heading = "Loss")]
+    pub(crate) label_smoothing: Option<f64>,
 
     /// Add W/2 |theta|^2 to the loss
     #[arg(long, value_name = "W", default_value_t = 0.0, help_heading = "Loss")]
@@ -110,6 +116,30 @@ pub(crate) struct TaskArguments {
     /// Numbers of the products; by default the checkpoint's own (f16 and bf16 become f32)
     #[arg(long, value_enum, help_heading = "Computation")]
     pub(crate) dtype: Option<DTypeArgument>,
+}
+
+impl TaskArguments {
+    /// A checkpoint as it describes itself.
+    pub(crate) fn of(checkpoint: PathBuf) -> Self {
+        Self {
+            checkpoint,
+            model: None,
+            bn: BatchNormArgument::Eval,
+            bn_per_batch: false,
+            params: vec![],
+            data: None,
+            limit: None,
+            sample: None,
+            split: SplitArgument::Train,
+            normalize: None,
+            context: None,
+            loss: None,
+            label_smoothing: None,
+            weight_decay: 0.0,
+            batch_size: None,
+            dtype: None,
+        }
+    }
 }
 
 /// How to compute and what to print.
@@ -196,34 +226,6 @@ impl From<DTypeArgument> for DType {
         match argument {
             DTypeArgument::F32 => Self::F32,
             DTypeArgument::F64 => Self::F64,
-        }
-    }
-}
-
-/// A matrix of second derivatives.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Operator {
-    Hessian,
-    GaussNewton,
-    Residual,
-}
-
-impl Operator {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Hessian => "hessian",
-            Self::GaussNewton => "gauss-newton",
-            Self::Residual => "residual",
-        }
-    }
-}
-
-impl From<Operator> for Matrix {
-    fn from(operator: Operator) -> Self {
-        match operator {
-            Operator::Hessian => Self::Hessian,
-            Operator::GaussNewton => Self::GaussNewton,
-            Operator::Residual => Self::Residual,
         }
     }
 }

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use relief_hessian::{Control, Epochs, Error, FiniteSum, Objective, gradient};
 use relief_landscape::{
     BandLoss, BandProgress, BandState, Curve, CurveKind, CurveTraining, ElasticBand, Ending, LossAndGradient,
@@ -19,6 +17,7 @@ use crate::curve_state::CurveState;
 use crate::exit::Failure;
 use crate::interrupt;
 use crate::load::Loaded;
+use crate::progress::StepBar;
 
 /// How a curve is made.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -153,7 +152,7 @@ impl<'a> Trainer<'a> {
             },
             None => TrainingState::new(Curve::straight(kind, start, end, bends)?),
         };
-        let mut watch = Watch::new(training.steps(), state.step);
+        let mut bar = StepBar::new("curve", training.steps(), state.step);
         let mut gradient = |step: usize, point: &[f64]| self.gradient(step, point);
         let (mut sum, mut failure) = (0.0, None);
         let ending = training.run(&mut state, &mut gradient, &mut |step, state| {
@@ -168,7 +167,7 @@ impl<'a> Trainer<'a> {
                 counts: vec![state.step],
                 ..CurveState::default()
             };
-            watch.told(state.step, self, &saved, &mut failure)
+            self.after(bar.at(state.step, ""), &saved, &mut failure)
         });
         if let Some(failure) = failure {
             return Err(failure);
@@ -202,7 +201,7 @@ impl<'a> Trainer<'a> {
         let before = |state: &BandState| {
             band.cycles[..state.cycle].iter().map(|cycle| cycle.steps).sum::<usize>() + state.step
         };
-        let mut watch = Watch::new(band.steps(), before(&state));
+        let mut bar = StepBar::new("curve", band.steps(), before(&state));
         let mut failure = None;
         let ending = band.run(&mut state, self, &mut |progress, state| {
             if let BandProgress::Stepped { step, highest, .. } = progress
@@ -217,12 +216,21 @@ impl<'a> Trainer<'a> {
                 losses: state.losses.clone(),
                 counts: vec![state.cycle, state.step, usize::from(state.inserted)],
             };
-            watch.told(before(state), self, &saved, &mut failure)
+            self.after(bar.at(before(state), ""), &saved, &mut failure)
         });
         if let Some(failure) = failure {
             return Err(failure);
         }
         Ok((ending? == Ending::Finished).then_some((state.chain()?, band.steps())))
+    }
+
+    /// Saves the state where that is due, and goes on unless something went wrong.
+    fn after(&self, due: bool, state: &dyn Fn() -> CurveState, failure: &mut Option<Failure>) -> Control {
+        let stop = interrupt::requested();
+        if due || stop {
+            *failure = failure.take().or(state().save(self.state, &self.context).err());
+        }
+        if stop || failure.is_some() { Control::Interrupt } else { Control::Continue }
     }
 
     /// Gradients over the whole data set that the mini-batches so far make up.
@@ -253,48 +261,4 @@ impl BandLoss for Trainer<'_> {
 
 fn other(error: TaskError) -> Error {
     Error::Other(error.to_string())
-}
-
-/// The bar, Ctrl-C, and when the state was saved last.
-struct Watch {
-    bar: ProgressBar,
-    saved: Instant,
-}
-
-/// Between two saved states.
-const SAVE_EVERY: Duration = Duration::from_secs(5);
-
-impl Watch {
-    fn new(steps: usize, done: usize) -> Self {
-        let bar = ProgressBar::new(steps as u64).with_prefix("curve");
-        let style = "{prefix}  {bar:30} {pos}/{len} steps  {elapsed} elapsed, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(style) {
-            bar.set_style(style);
-        }
-        bar.set_position(done as u64);
-        bar.reset_eta();
-        Self { bar, saved: Instant::now() }
-    }
-
-    fn told(
-        &mut self,
-        step: usize,
-        trainer: &Trainer<'_>,
-        state: &dyn Fn() -> CurveState,
-        failure: &mut Option<Failure>,
-    ) -> Control {
-        self.bar.set_position(step as u64);
-        let stop = interrupt::requested();
-        if stop || self.saved.elapsed() >= SAVE_EVERY {
-            *failure = failure.take().or(state().save(trainer.state, &trainer.context).err());
-            self.saved = Instant::now();
-        }
-        if stop || failure.is_some() { Control::Interrupt } else { Control::Continue }
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-    }
 }

@@ -83,6 +83,11 @@ impl Point {
     pub(crate) fn with_loss(loss: f64) -> Self {
         Self { operator: None, loss, gradient_norm: None }
     }
+
+    /// The same where a matrix was looked at.
+    pub(crate) fn with_operator(self, operator: &str) -> Self {
+        Self { operator: Some(operator.to_string()), ..self }
+    }
 }
 
 impl<R> Envelope<R> {

@@ -87,6 +87,26 @@ impl Sampled {
     }
 }
 
+/// Writes numbers as arrays or a table; `document` is the result's JSON.
+pub(crate) fn save_numbers(
+    path: &Path,
+    format: DataFormat,
+    numbers: &Sampled,
+    document: &str,
+) -> Result<(), Failure> {
+    let bytes = match format {
+        DataFormat::Npz => npz::numbers(numbers, document)?,
+        DataFormat::Csv => csv::points(numbers).into_bytes(),
+        DataFormat::Vtp | DataFormat::Vti => {
+            return Err(Failure::Usage(format!(
+                "`{}` cannot hold these numbers: give the file one of .npz and .csv",
+                path.display()
+            )));
+        }
+    };
+    output::write(path, &bytes)
+}
+
 /// Writes results of one kind in a format.
 pub(crate) fn save(path: &Path, format: DataFormat, results: &Results) -> Result<(), Failure> {
     format.check(path, results.kind()?)?;

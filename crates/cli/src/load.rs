@@ -11,13 +11,23 @@ use relief_models::loss::Loss;
 use relief_models::task::{Measured, Task, TaskOptions};
 use serde::Serialize;
 
-use crate::arguments::{RunArguments, TaskArguments};
+use crate::arguments::{RunArguments, SplitArgument, TaskArguments};
 use crate::exit::Failure;
 
 /// Metadata keys of a checkpoint that say what it is.
-const MODEL_KEY: &str = "model";
+pub(crate) const MODEL_KEY: &str = "model";
 /// See [`MODEL_KEY`].
-const DATA_KEY: &str = "data";
+pub(crate) const DATA_KEY: &str = "data";
+/// How the training data were presented, and the loss: what options say of them where they are given.
+pub(crate) const LIMIT_KEY: &str = "limit";
+/// See [`LIMIT_KEY`].
+pub(crate) const NORMALIZE_KEY: &str = "normalize";
+/// See [`LIMIT_KEY`].
+pub(crate) const CONTEXT_KEY: &str = "context";
+/// See [`LIMIT_KEY`].
+pub(crate) const LOSS_KEY: &str = "loss";
+/// See [`LIMIT_KEY`].
+pub(crate) const SMOOTHING_KEY: &str = "label_smoothing";
 
 /// Everything that a verb needs.
 pub(crate) struct Loaded {
@@ -75,6 +85,12 @@ impl Loaded {
             self.dtype_name(),
             self.options.parameters,
         )
+    }
+
+    /// The same loss as a function of some parameters alone; the others stay where they are.
+    pub(crate) fn restricted_to(&self, names: &[String]) -> Result<Task, Failure> {
+        let options = TaskOptions { parameters: names.to_vec(), ..self.options.clone() };
+        Ok(Task::new(&self.architecture, &self.tensors, &self.data, &options)?)
     }
 
     /// Holds the model against its own definition on a few examples in f64, before long work on it.
@@ -156,15 +172,16 @@ pub(crate) fn assemble(
     checkpoint: &Checkpoint,
 ) -> Result<Loaded, Failure> {
     checkpoint.require_finite()?;
+    let arguments = &described(arguments, checkpoint);
     let dtype = dtype.or(arguments.dtype.map(DType::from)).unwrap_or_else(|| checkpoint.dtype());
-    let architecture = architecture(arguments, checkpoint)?;
+    let architecture = architecture(arguments.model.as_ref(), checkpoint)?;
     let whole = data(arguments, checkpoint, dtype)?;
     let population = whole.examples();
     let data = arguments.sample.map_or_else(|| Ok(whole.clone()), |count| whole.sample(count, seed))?;
     let tensors = checkpoint.fit_model(&architecture, data.example_shape())?;
     let options = TaskOptions {
         loss: arguments.loss.as_deref().map(str::parse::<Loss>).transpose()?,
-        smoothing: arguments.label_smoothing,
+        smoothing: arguments.label_smoothing.unwrap_or(0.0),
         batch_norm: arguments.bn.into(),
         statistics_per_batch: arguments.bn_per_batch,
         batch_size: arguments.batch_size,
@@ -191,9 +208,32 @@ pub(crate) fn assemble(
     })
 }
 
-fn architecture(arguments: &TaskArguments, checkpoint: &Checkpoint) -> Result<Architecture, Failure> {
+/// The arguments with what they leave open and the checkpoint says of its training. That was on its own data: where others
+/// are named, nothing is taken over.
+pub(crate) fn described(arguments: &TaskArguments, checkpoint: &Checkpoint) -> TaskArguments {
+    let mut all = arguments.clone();
+    let said = |key: &str| checkpoint.metadata.get(key);
+    if all.data.is_some() && all.data.as_ref() != said(DATA_KEY) {
+        return all;
+    }
+    let number = |key: &str| said(key).and_then(|text| text.parse().ok());
+    if all.split == SplitArgument::Train {
+        all.limit = all.limit.or_else(|| number(LIMIT_KEY));
+    }
+    all.context = all.context.or_else(|| number(CONTEXT_KEY));
+    all.normalize = all.normalize.or_else(|| said(NORMALIZE_KEY).cloned());
+    if all.loss.is_none() {
+        all.loss = said(LOSS_KEY).cloned();
+        let smoothing = said(SMOOTHING_KEY).and_then(|text| text.parse().ok());
+        all.label_smoothing = all.label_smoothing.or(smoothing);
+    }
+    all
+}
+
+/// The architecture that is named, or that the checkpoint names, with what its shapes tell.
+pub(crate) fn architecture(model: Option<&String>, checkpoint: &Checkpoint) -> Result<Architecture, Failure> {
     let shapes = checkpoint.shapes();
-    let Some(spec) = arguments.model.as_ref().or_else(|| checkpoint.metadata.get(MODEL_KEY)) else {
+    let Some(spec) = model.or_else(|| checkpoint.metadata.get(MODEL_KEY)) else {
         let fitting: Vec<String> = Architecture::fits(&shapes).iter().map(ToString::to_string).collect();
         let advice = if fitting.is_empty() {
             "no built-in fits its tensors, so describe it in a model file and give --model FILE.toml"
@@ -203,7 +243,7 @@ fn architecture(arguments: &TaskArguments, checkpoint: &Checkpoint) -> Result<Ar
         };
         return Err(Failure::Usage(format!(
             "the checkpoint `{}` does not say which model it is: {advice}",
-            arguments.checkpoint.display()
+            checkpoint.source.display()
         )));
     };
     let architecture = Architecture::parse(spec).map_err(|e| {
@@ -212,7 +252,11 @@ fn architecture(arguments: &TaskArguments, checkpoint: &Checkpoint) -> Result<Ar
     Ok(architecture.infer(&shapes)?)
 }
 
-fn data(arguments: &TaskArguments, checkpoint: &Checkpoint, dtype: DType) -> Result<Dataset, Failure> {
+pub(crate) fn data(
+    arguments: &TaskArguments,
+    checkpoint: &Checkpoint,
+    dtype: DType,
+) -> Result<Dataset, Failure> {
     let Some(source) = arguments.data.as_ref().or_else(|| checkpoint.metadata.get(DATA_KEY)) else {
         return Err(Failure::Usage(
             "the data are not named: give --data with `digits`, a file or a folder (see `relief eigenvalues --help`)".into(),

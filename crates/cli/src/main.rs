@@ -16,6 +16,7 @@ mod interrupt;
 mod lines;
 mod load;
 mod numbers;
+mod operators;
 mod output;
 mod pages;
 mod planes;
@@ -23,9 +24,11 @@ mod points;
 mod progress;
 mod refining;
 mod report;
+mod run_folder;
 mod runs;
 mod saved;
 mod scans;
+mod sharpness;
 mod spectral;
 mod spectrum_figures;
 mod surface_figures;
@@ -34,6 +37,9 @@ mod surfaces;
 mod survey;
 mod table;
 mod traces;
+mod tracking;
+mod training;
+mod watched;
 
 use std::process::ExitCode;
 
@@ -62,10 +68,17 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Inspect(arguments) => commands::inspect::run(&arguments),
         Command::Check(arguments) => commands::check::run(arguments),
         Command::Connect(arguments) => commands::connect::run(&arguments),
+        Command::Track(arguments) => commands::track::run(&arguments),
+        Command::Train(arguments) => commands::train::run(&arguments),
         Command::Trace(arguments) => commands::trace::run(&arguments),
+        Command::Sharpness(arguments) => commands::sharpness::run(&arguments),
         Command::Trajectory(arguments) => commands::trajectory::run(*arguments),
         Command::Shape(arguments) => commands::shape::run(&arguments),
         Command::Align(arguments) => commands::align::run(&arguments),
+        Command::Diagonal(arguments) => commands::diagonal::run(&arguments),
+        Command::Outliers(arguments) => commands::outliers::run(&arguments),
+        Command::Compare(arguments) => commands::compare::run(&arguments),
+        Command::Subset(arguments) => commands::subset::run(&arguments),
         Command::Line(arguments) => commands::line::run(&arguments),
         Command::Surface(arguments) => commands::surface::run(&arguments),
         Command::Plot(arguments) => commands::plot::run(&arguments),

@@ -10,7 +10,7 @@ use relief_models::checkpoint::Checkpoint;
 use relief_models::task::{Measure, Measured, StatisticsPass};
 
 use crate::exit::Failure;
-use crate::load::Loaded;
+use crate::load::{DATA_KEY, Loaded, MODEL_KEY};
 use crate::saved::stem;
 
 /// A checkpoint's parameters and running statistics, for the network and data that are loaded.
@@ -91,14 +91,23 @@ impl Point {
 /// norm.
 pub(crate) fn save(loaded: &Loaded, point: &[f64], path: &Path) -> Result<(), Failure> {
     let Point { parameters, statistics, .. } = Point::of(loaded, point, "")?;
-    let Loaded { tensors, data, .. } = loaded;
-    let mut tensors = tensors.clone();
-    for (name, tensor) in parameters.iter().chain(statistics.iter().flat_map(Parameters::iter)) {
+    let metadata = [(MODEL_KEY, &loaded.model), (DATA_KEY, &loaded.data.source)];
+    let metadata = metadata.map(|(key, value)| (key.to_string(), value.clone())).into();
+    write(path, loaded.tensors.clone(), &parameters, statistics.as_ref(), &metadata)
+}
+
+/// Writes a network's tensors with these parameters and statistics instead of their own.
+pub(crate) fn write(
+    path: &Path,
+    mut tensors: BTreeMap<String, Tensor>,
+    parameters: &Parameters,
+    statistics: Option<&Parameters>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), Failure> {
+    for (name, tensor) in parameters.iter().chain(statistics.into_iter().flat_map(Parameters::iter)) {
         tensors.insert(name.to_string(), tensor.clone());
     }
-    let metadata = [("model", &loaded.model), ("data", &data.source)];
-    let metadata = metadata.map(|(key, value)| (key.to_string(), value.clone())).into();
-    Ok(relief_models::checkpoint::save(path, &tensors, &metadata)?)
+    Ok(relief_models::checkpoint::save(path, &tensors, metadata)?)
 }
 
 /// The files that match a pattern such as 'run/step-*.safetensors', in the order of the numbers in their names.
@@ -114,7 +123,7 @@ pub(crate) fn matching(pattern: &str) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// A key by which `step-9` comes before `step-10`: pieces of text, and numbers by length and digits.
-fn natural(text: &str) -> Vec<(usize, String)> {
+pub(crate) fn natural(text: &str) -> Vec<(usize, String)> {
     let mut pieces: Vec<(usize, String)> = vec![];
     let mut digits = false;
     for c in text.chars() {

@@ -1,6 +1,6 @@
 //! A bar on stderr that counts products; invisible where stderr is no terminal.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use relief_hessian::{Control, Estimating, Observer, Progress, SpectrumObserver, SpectrumProgress};
@@ -80,5 +80,45 @@ impl SpectrumObserver for Bar {
         self.bar.set_position(products as u64);
         self.bar.set_message(format!("vector {} of {probes}, step {step} of {steps}", probe + 1));
         if interrupt::requested() { Control::Interrupt } else { Control::Continue }
+    }
+}
+
+/// A bar that counts the steps of a training, and says when its state is to be saved.
+pub(crate) struct StepBar {
+    bar: ProgressBar,
+    saved: Instant,
+}
+
+/// Between two saved states.
+const SAVE_EVERY: Duration = Duration::from_secs(5);
+
+impl StepBar {
+    /// Of so many steps, some of which are done.
+    pub(crate) fn new(what: &str, steps: usize, done: usize) -> Self {
+        let bar = ProgressBar::new(steps as u64).with_prefix(what.to_string());
+        let style = "{prefix}  {bar:30} {pos}/{len} steps  {elapsed} elapsed, {eta} left  {msg}";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        bar.set_position(done as u64);
+        bar.reset_eta();
+        Self { bar, saved: Instant::now() }
+    }
+
+    /// Shows the step, and says whether the state is to be saved.
+    pub(crate) fn at(&mut self, step: usize, message: &str) -> bool {
+        self.bar.set_position(step as u64);
+        self.bar.set_message(message.to_string());
+        let save = self.saved.elapsed() >= SAVE_EVERY;
+        if save {
+            self.saved = Instant::now();
+        }
+        save
+    }
+}
+
+impl Drop for StepBar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }

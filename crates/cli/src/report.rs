@@ -4,7 +4,7 @@ use relief_hessian::{Eigen, EigenPair, Status};
 use serde::Serialize;
 
 use crate::envelope::Envelope;
-use crate::{numbers, table};
+use crate::{numbers, operators, table};
 
 /// The `result` of `relief eigenvalues`.
 #[derive(Debug, Serialize)]
@@ -72,7 +72,12 @@ pub(crate) fn head<R>(envelope: &Envelope<R>) -> String {
     };
     let gradient =
         envelope.gradient_norm.map_or(String::new(), |g| format!("   gradient norm {}", numbers::plain(g)));
-    let operator = envelope.operator.as_ref().map_or(String::new(), |operator| format!("{operator} of "));
+    let operator = match envelope.operator.as_deref() {
+        None => String::new(),
+        // Its rows are outputs.
+        Some(operators::TANGENT_KERNEL) => format!("{} in ", operators::TANGENT_KERNEL),
+        Some(operator) => format!("{operator} of "),
+    };
     [
         format!("{} ({})", envelope.checkpoint.path, envelope.model),
         format!(

@@ -1,15 +1,27 @@
-//! Run folders: `metrics.jsonl` with a row for every probe, and `results/*.json`.
+//! Runs that were recorded: `metrics.jsonl` with a row for every measurement, `run.toml` with the settings, and
+//! `results/*.json`.
+
+mod groups;
+mod panels;
+mod quantile;
+mod table;
+mod tags;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use relief_plot::{Axis, EventWriter, Figure, Lines, Mark, Panel, Reference, Report, Series, studies};
-use serde_json::{Map, Value};
+use relief_plot::{EventWriter, Report};
+use serde_json::Value;
 
 use crate::commands::surface::Show;
 use crate::exit::Failure;
 use crate::pages;
+use crate::run_folder::{EVENT, METRICS, Row, STEP};
 use crate::saved::Results;
+use crate::training::settings::SETTINGS;
+
+pub(crate) use panels::{Shown, figure};
+pub(crate) use table::csv;
 
 /// What a run recorded.
 #[derive(Debug)]
@@ -20,11 +32,9 @@ pub(crate) struct Run {
     numbers: BTreeMap<String, (Vec<f64>, Vec<f64>)>,
     /// Remarks, such as a new learning rate, with their steps.
     events: Vec<(f64, String)>,
+    /// Its settings, where it has a file of them that can be read.
+    settings: Option<toml::Table>,
 }
-
-const METRICS: &str = "metrics.jsonl";
-const STEP: &str = "step";
-const EVENT: &str = "event";
 
 /// Reads a run folder. A last line that ends in its middle, as a run that is still going may have, is left out.
 pub(crate) fn read(folder: &Path) -> Result<Run, Failure> {
@@ -38,11 +48,13 @@ pub(crate) fn read(folder: &Path) -> Result<Run, Failure> {
     // `.` and `..` have names of their own, too.
     let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
     let name = whole.file_name().map_or_else(|| "run".to_string(), |n| n.to_string_lossy().into_owned());
-    let mut run = Run { name, folder: folder.to_path_buf(), numbers: BTreeMap::new(), events: vec![] };
+    let settings = std::fs::read_to_string(folder.join(SETTINGS)).ok().and_then(|text| text.parse().ok());
+    let folder = folder.to_path_buf();
+    let mut run = Run { name, folder, numbers: BTreeMap::new(), events: vec![], settings };
     let lines: Vec<&str> = text.lines().collect();
     for (i, line) in lines.iter().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let bad = |what: String| Failure::Input(format!("line {} of `{}` {what}", i + 1, path.display()));
-        let row: Map<String, Value> = match serde_json::from_str(line) {
+        let row: Row = match serde_json::from_str(line) {
             Ok(row) => row,
             Err(_) if i + 1 == lines.len() && !text.ends_with('\n') => break,
             Err(e) => return Err(bad(format!("is not a JSON object: {e}"))),
@@ -61,7 +73,7 @@ pub(crate) fn read(folder: &Path) -> Result<Run, Failure> {
 }
 
 impl Run {
-    fn take(&mut self, step: f64, row: &Map<String, Value>) {
+    fn take(&mut self, step: f64, row: &Row) {
         for (tag, value) in row.iter().filter(|(tag, _)| *tag != STEP) {
             match value {
                 Value::String(text) if tag == EVENT => self.events.push((step, text.clone())),
@@ -94,78 +106,11 @@ impl Run {
     }
 }
 
-/// The panel that a tag belongs to: what stands before its slash, with the edges beside the eigenvalues that they bound.
-fn group(tag: &str) -> &str {
-    match tag.split_once('/').map_or(tag, |(group, _)| group) {
-        "edge" => "hessian",
-        group => group,
-    }
-}
-
-/// A tag as the field writes it.
-fn shown(tag: &str) -> String {
-    let name = tag.split_once('/').map_or(tag, |(_, name)| name);
-    let place = name.strip_prefix("lambda_").and_then(|place| place.parse().ok());
-    match (tag, place) {
-        ("edge/gd", _) => "2/η".into(),
-        ("edge/sam", _) => "SAM-edge".into(),
-        (_, Some(place)) => format!("λ{}", studies::subscript(place)),
-        _ => name.replace('_', " "),
-    }
-}
-
-/// One panel for every group of tags, below each other over the steps.
-pub(crate) fn figure(title: &str, runs: &[Run]) -> Figure {
-    let mut groups: Vec<&str> =
-        runs.iter().flat_map(|run| run.numbers.keys()).map(|tag| group(tag)).collect();
-    // What everyone looks for first, then the rest by name.
-    let rank =
-        |group: &str| ["loss", "hessian", "align", "accuracy"].iter().position(|g| *g == group).unwrap_or(9);
-    groups.sort_unstable_by_key(|group| (rank(group), *group));
-    groups.dedup();
-    let panels: Vec<Panel> = groups.iter().map(|g| Panel::Lines(panel(g, runs))).collect();
-    Figure { share_x: true, panel_size: Some([620.0, 240.0]), ..Figure::new(title, panels).in_columns(1) }
-}
-
-fn panel(wanted: &str, runs: &[Run]) -> Lines {
-    let mut series = vec![];
-    for (place, run) in runs.iter().enumerate() {
-        let tags = run.numbers.iter().filter(|(tag, _)| group(tag) == wanted);
-        let (edges, curves): (Vec<_>, Vec<_>) = tags.partition(|(tag, _)| tag.starts_with("edge/"));
-        for (i, (tag, (steps, values))) in curves.into_iter().chain(edges).enumerate() {
-            let one = |name: String| Series::new(name, steps.clone(), values.clone());
-            let edge = tag.starts_with("edge/");
-            series.push(match (runs.len(), edge) {
-                (1, false) => one(shown(tag)),
-                (1, true) => one(shown(tag)).marked(Mark::Dashed),
-                // One colour for a run, whose curves differ in their marks.
-                (_, _) => {
-                    let mark = [Mark::Solid, Mark::Dashed, Mark::Dotted][i.min(2)];
-                    one(format!("{}: {}", run.name, shown(tag))).marked(mark).coloured(place)
-                }
-            });
-        }
-    }
-    let drawn = series.iter().flat_map(|s: &Series| s.y.iter().copied()).filter(|v| v.is_finite());
-    let (low, high) = drawn.fold((f64::INFINITY, 0.0f64), |(l, h), v| (l.min(v), h.max(v)));
-    let y = match wanted {
-        "align" => Axis::linear("|cos|").between(0.0, 1.02),
-        "hessian" => Axis::linear("Hessian eigenvalue"),
-        _ if low > 0.0 && high / low > 30.0 => Axis::log(wanted),
-        _ => Axis::linear(wanted),
-    };
-    let lines = Lines { series, ..Lines::new("", Axis::linear("step"), y) };
-    let mut events: Vec<&(f64, String)> = runs.iter().flat_map(|run| &run.events).collect();
-    events.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
-    events.dedup();
-    events.into_iter().fold(lines, |lines, (step, text)| lines.with_reference(Reference::event(*step, text)))
-}
-
 /// A page with everything that the runs recorded.
 pub(crate) fn report(title: &str, runs: &[Run]) -> Result<Report, Failure> {
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
     let title = if title.is_empty() { names.join(", ") } else { title.to_string() };
-    let mut report = Report::new(title).with("Over training", "", &figure("", runs))?;
+    let mut report = Report::new(title).with("Over training", "", &figure("", runs, Shown::Everything))?;
     for run in runs {
         for (name, results) in run.results()? {
             for (heading, figure) in pages::figures(&results, Show::Loss)? {
@@ -190,7 +135,7 @@ pub(crate) fn tensorboard(folder: &Path, runs: &[Run]) -> Result<(), Failure> {
         for (step, text) in &run.events {
             writer.text(*step as i64, EVENT, text)?;
         }
-        let (png, size) = figure("", std::slice::from_ref(run)).png_with_size(2.0)?;
+        let (png, size) = figure("", std::slice::from_ref(run), Shown::Everything).png_with_size(2.0)?;
         writer.png(last as i64, "figures/metrics", size, &png)?;
         writer.flush()?;
     }

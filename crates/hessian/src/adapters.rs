@@ -150,6 +150,40 @@ impl<A: SymmetricOperator> SymmetricOperator for Restricted<A> {
     }
 }
 
+/// D A D with D the diagonal matrix of given scales: A in other units.
+#[derive(Debug, Clone)]
+pub struct Scaled<A> {
+    operator: A,
+    scales: Vec<f64>,
+}
+
+impl<A: SymmetricOperator> Scaled<A> {
+    /// A finite scale for every row.
+    pub fn new(operator: A, scales: Vec<f64>) -> Result<Self> {
+        let (found, n) = (scales.len(), operator.dim());
+        if found != n {
+            return Err(Error::Input(format!("there are {found} scales, but the operator has {n} rows")));
+        }
+        if let Some(bad) = scales.iter().find(|s| !s.is_finite()) {
+            return Err(Error::Input(format!("a scale is {bad}, but must be finite")));
+        }
+        Ok(Self { operator, scales })
+    }
+}
+
+impl<A: SymmetricOperator> SymmetricOperator for Scaled<A> {
+    fn dim(&self) -> usize {
+        self.operator.dim()
+    }
+
+    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
+        let scaled: Vec<f64> = x.iter().zip(&self.scales).map(|(x, s)| x * s).collect();
+        self.operator.apply(&scaled, y)?;
+        y.iter_mut().zip(&self.scales).for_each(|(y, s)| *y *= s);
+        Ok(())
+    }
+}
+
 /// Counts products.
 #[derive(Debug)]
 pub struct Counted<A> {

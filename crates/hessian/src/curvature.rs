@@ -85,6 +85,11 @@ impl<'a> Curvature<'a> {
         self.gradient.iter().map(|g| g * g).sum::<f64>().sqrt()
     }
 
+    /// What was linearized.
+    pub fn objective(&self) -> &'a dyn Objective {
+        self.objective
+    }
+
     /// The point.
     pub fn parameters(&self) -> &Parameters {
         &self.at
@@ -146,20 +151,47 @@ impl<'a> Curvature<'a> {
         Ok(())
     }
 
+    /// What `work` makes of every batch, in their order; each comes with its linearization. Some are worked on side by side.
+    pub(crate) fn for_each_batch<R: Send>(
+        &self,
+        work: impl Fn(usize, &dyn Linearization) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let all: Vec<usize> = (0..self.kept.len()).collect();
+        let mut results = Vec::with_capacity(all.len());
+        for group in all.chunks(rayon::current_num_threads()) {
+            for part in side_by_side(group, |batch| self.with_linearization(batch, |l| work(batch, l))) {
+                results.push(part?);
+            }
+        }
+        if self.kept.iter().any(Option::is_none) {
+            self.gradients.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(results)
+    }
+
+    fn with_linearization<R>(
+        &self,
+        batch: usize,
+        work: impl FnOnce(&dyn Linearization) -> Result<R>,
+    ) -> Result<R> {
+        match &self.kept[batch] {
+            Some(kept) => work(kept.as_ref()),
+            None => work(self.objective.linearize(&self.at, batch)?.as_ref()),
+        }
+    }
+
+    /// A batch's share in the mean.
+    pub(crate) fn weight(&self, batch: usize) -> f64 {
+        self.objective.weight(batch)
+    }
+
     fn batch_products(
         &self,
         matrix: Matrix,
         batch: usize,
         directions: &[Vec<Tensor>],
     ) -> Result<Vec<Vec<Tensor>>> {
-        let fresh;
-        let linearization = if let Some(kept) = &self.kept[batch] {
-            kept.as_ref()
-        } else {
-            fresh = self.objective.linearize(&self.at, batch)?;
-            fresh.as_ref()
-        };
-        match matrix {
+        self.with_linearization(batch, |linearization| match matrix {
             Matrix::Hessian => linearization.hessian_products(directions),
             Matrix::GaussNewton => linearization.gauss_newton_products(directions),
             Matrix::Residual => {
@@ -167,7 +199,7 @@ impl<'a> Curvature<'a> {
                 let part = linearization.gauss_newton_products(directions)?;
                 whole.iter().zip(&part).map(|(h, g)| difference(h, g)).collect()
             }
-        }
+        })
     }
 }
 

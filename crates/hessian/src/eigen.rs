@@ -73,6 +73,10 @@ pub struct Eigen {
     pub checked_for_missed_copies: bool,
     /// Relative residual that the converged pairs met: larger than asked where rounding allows no more.
     pub tolerance_used: f64,
+    /// Radians between the space of all vectors found and the eigenvectors' own, at most arcsin(|R| / gap) with R the residuals
+    /// and the gap to what was not wanted (Davis & Kahan 1970); `None` where that gap is not known to exceed |R|. Pairs that
+    /// lie too close together to have an angle of their own may have this one.
+    pub subspace_angle_bound: Option<f64>,
     /// Largest rounding of the products that was seen, relative to [`scale`](Self::scale).
     pub noise_floor: f64,
     /// The largest |Ritz value|.
@@ -102,6 +106,7 @@ impl Eigen {
             products: 0,
             checked_for_missed_copies: false,
             tolerance_used: 0.0,
+            subspace_angle_bound: None,
             noise_floor: 0.0,
             scale: 0.0,
         }

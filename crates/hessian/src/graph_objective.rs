@@ -226,6 +226,14 @@ impl Linearization for Linearized {
         Ok(self.gauss_newton_products(block)?)
     }
 
+    fn outputs(&self) -> Result<Tensor> {
+        Ok(self.outputs()?.clone())
+    }
+
+    fn output_gradient(&self) -> Result<Tensor> {
+        Ok(self.output_gradient()?.clone())
+    }
+
     fn jvp(&self, v: &[Tensor]) -> Result<Tensor> {
         Ok(self.jvp(v)?)
     }

@@ -11,6 +11,7 @@
 mod adapters;
 mod candle_objective;
 mod check;
+mod class_structure;
 mod curvature;
 mod diagonal;
 mod eigen;
@@ -18,19 +19,24 @@ mod error;
 mod finite_sum;
 mod frobenius;
 mod graph_objective;
+mod inverse;
 mod lanczos;
 mod objective;
 mod operator;
+mod outer;
 mod parameters;
 mod sampling;
 mod spectral_sum;
 mod spectrum;
 mod state_file;
+mod subspace;
+mod tangent_kernel;
 mod trace;
 
-pub use adapters::{Affine, Counted, Deflated, Restricted, Sum};
+pub use adapters::{Affine, Counted, Deflated, Restricted, Scaled, Sum};
 pub use candle_objective::CandleObjective;
 pub use check::{Finding, Report, check};
+pub use class_structure::{ClassStructure, Traces};
 pub use curvature::{Curvature, CurvatureOperator, DEFAULT_MEMORY, Matrix};
 pub use diagonal::{Diagonal, DiagonalEstimate, DiagonalMethod};
 pub use eigen::{Eigen, EigenPair, Status};
@@ -38,6 +44,7 @@ pub use error::{Error, Result};
 pub use finite_sum::{Epochs, FiniteSum};
 pub use frobenius::{Frobenius, FrobeniusEstimate, FrobeniusMethod};
 pub use graph_objective::{Batch, GraphObjective};
+pub use inverse::{ConjugateGradients, Solution};
 pub use lanczos::{
     Control, Lanczos, LanczosState, MissedCopies, Observer, Outcome, Progress, Silent, Wanted,
 };
@@ -45,6 +52,7 @@ pub use objective::{
     Evaluation, Linearization, Objective, gradient, loss, third_products, weight_decay_term,
 };
 pub use operator::{Dense, SymmetricOperator};
+pub use outer::{OuterProducts, RankOne};
 pub use parameters::{Parameters, matching};
 pub use sampling::{EstimateState, EstimateStatus, Estimating, Sampling, Target};
 pub use spectral_sum::{SpectralSum, SpectralSumEstimate, Summand};
@@ -53,4 +61,6 @@ pub use spectrum::{
     SpectralDensity, Spectrum, SpectrumObserver, SpectrumOutcome, SpectrumProgress, SpectrumState, Tail,
 };
 pub use state_file::StateFile;
+pub use subspace::principal_angles;
+pub use tangent_kernel::TangentKernel;
 pub use trace::{Trace, TraceEstimate, TraceMethod};

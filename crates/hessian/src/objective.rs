@@ -68,23 +68,38 @@ pub trait Linearization: Send + Sync {
 
     /// G v for every v of a block, with G the generalised Gauss-Newton matrix.
     fn gauss_newton_products(&self, _block: &[Vec<Tensor>]) -> Result<Vec<Vec<Tensor>>> {
-        Err(Error::Input(
-            "this objective does not tell outputs from loss, so it has no Gauss-Newton matrix".into(),
-        ))
+        Err(no_outputs())
+    }
+
+    /// The outputs, examples along the first axis.
+    fn outputs(&self) -> Result<Tensor> {
+        Err(no_outputs())
+    }
+
+    /// The gradient of the batch's mean loss in the outputs, shaped like them.
+    fn output_gradient(&self) -> Result<Tensor> {
+        Err(no_outputs())
     }
 
     /// J v, shaped like the outputs.
     fn jvp(&self, _v: &[Tensor]) -> Result<Tensor> {
-        Err(Error::Input("this objective does not tell outputs from loss, so it has no Jacobian".into()))
+        Err(no_outputs())
     }
 
     /// J'u for u shaped like the outputs.
     fn vjp(&self, _u: &Tensor) -> Result<Vec<Tensor>> {
-        Err(Error::Input("this objective does not tell outputs from loss, so it has no Jacobian".into()))
+        Err(no_outputs())
     }
 
     /// Bytes held, to decide whether to keep this for later products.
     fn bytes(&self) -> usize;
+}
+
+fn no_outputs() -> Error {
+    Error::Input(
+        "this objective does not tell outputs from loss, so it has neither Jacobian nor Gauss-Newton matrix"
+            .into(),
+    )
 }
 
 /// The mean loss over all batches with the weight decay term: one forward pass over the data.

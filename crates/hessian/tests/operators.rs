@@ -1,7 +1,7 @@
 //! The algebra of operators: each adapter against the matrix it stands for.
 
 use proptest::prelude::*;
-use relief_hessian::{Affine, Counted, Deflated, Dense, Restricted, Result, Sum, SymmetricOperator};
+use relief_hessian::{Affine, Counted, Deflated, Dense, Restricted, Result, Scaled, Sum, SymmetricOperator};
 
 /// A symmetric matrix with entries in -1..1.
 fn symmetric(n: usize) -> impl Strategy<Value = Vec<f64>> {
@@ -33,6 +33,8 @@ proptest! {
         prop_assert!(close(&columns(&affine), |i, j| factor * a[i * N + j] + shift * unit(i, j)));
         let sum = Sum::new(&left, &right).unwrap();
         prop_assert!(close(&columns(&sum), |i, j| a[i * N + j] + b[i * N + j]));
+        let scaled = Scaled::new(&left, b[..N].to_vec()).unwrap();
+        prop_assert!(close(&columns(&scaled), |i, j| b[i] * a[i * N + j] * b[j]));
         let kept = [1, 2, 5];
         let block = Restricted::new(&left, vec![1..3, 5..6]).unwrap();
         prop_assert!(close(&columns(&block), |i, j| a[kept[i] * N + kept[j]]));
@@ -72,6 +74,8 @@ fn what_is_no_symmetric_operator_is_refused() {
         Sum::new(&two, &three).map(drop),
         Restricted::new(&three, vec![0..1, 1..4]).map(drop),
         Restricted::new(&three, vec![1..2, 0..1]).map(drop),
+        Scaled::new(&two, vec![1.0; 3]).map(drop),
+        Scaled::new(&two, vec![1.0, f64::NAN]).map(drop),
         Deflated::new(&two, vec![vec![1.0, 1.0]]).map(drop),
         Deflated::new(&two, vec![vec![1.0, 0.0, 0.0]]).map(drop),
     ];

@@ -154,6 +154,12 @@ impl Architecture {
         Ok(Self { form: Form::Builtin(builtin, settings) })
     }
 
+    /// The same architecture with all its arguments in the spec string, as a network that is trained from it knows them.
+    pub fn spelled_out(&self) -> Result<Self> {
+        let Form::Builtin(builtin, settings) = &self.form else { return Ok(self.clone()) };
+        Ok(Self { form: Form::Builtin(builtin, settings.clone().spelled_out()?) })
+    }
+
     /// The built-ins whose tensors have exactly a checkpoint's names and shapes, with the arguments this takes.
     pub fn fits(shapes: &Shapes) -> Vec<Self> {
         BUILTINS.into_iter().filter_map(|builtin| Self::fit(builtin, shapes)).collect()

@@ -1,6 +1,8 @@
 //! The losses, and what each expects of targets.
 
 mod examples;
+mod sampled;
+mod slopes;
 
 use std::fmt;
 use std::str::FromStr;

@@ -136,6 +136,13 @@ impl Task {
         })
     }
 
+    /// The derivative of every example's loss, as the outputs of a batch (by its place) change along a direction of their
+    /// shape.
+    pub fn slopes(&self, batch: usize, outputs: &Tensor, direction: &Tensor) -> Result<Vec<f64>, TaskError> {
+        let targets = &self.objective.batch(batch).tensors[1];
+        self.loss.slopes_of_examples(outputs, targets, direction, self.smoothing)
+    }
+
     /// The checkpoint's running statistics of batch norm, where it has them.
     pub fn statistics(&self) -> Option<&Parameters> {
         self.statistics.as_ref()

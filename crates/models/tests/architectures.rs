@@ -341,3 +341,17 @@ fn inputs_are_described() {
     );
     assert_eq!(parse("gpt").input_kind().unwrap(), InputKind::Tokens { vocabulary: 50257, context: 1024 });
 }
+
+#[test]
+fn defaults_are_spelled_out() {
+    let cnn = Architecture::parse("cnn:channels=8-8,classes=3").unwrap();
+    let whole = cnn.spelled_out().unwrap().to_string();
+    assert_eq!(
+        whole,
+        "cnn:channels=8-8,activation=relu,batch_norm=false,every=2,pool=max,head=average,classes=3"
+    );
+    assert_eq!(
+        Architecture::parse(&whole).unwrap().wanted(&[1, 8, 8]).unwrap(),
+        cnn.wanted(&[1, 8, 8]).unwrap()
+    );
+}

@@ -88,6 +88,38 @@ fn examples_losses_have_the_loss_as_their_mean() {
 }
 
 #[test]
+fn slopes_of_examples_are_differences_of_their_losses() {
+    let outputs: Vec<f64> = (0..12).map(|i| ((i * 37) % 23) as f64 / 9.0 - 1.0).collect();
+    let direction: Vec<f64> = (0..12).map(|i| ((i * 29) % 17) as f64 / 8.0 - 1.0).collect();
+    let moved = |step: f64| {
+        let entries: Vec<f64> = outputs.iter().zip(&direction).map(|(x, d)| x + step * d).collect();
+        Tensor::from_vec(entries, (4, 3), &Device::Cpu).unwrap()
+    };
+    let along = Tensor::from_vec(direction.clone(), (4, 3), &Device::Cpu).unwrap();
+    let labels = Tensor::new(&[0u32, 2, 1, 1], &Device::Cpu).unwrap();
+    let reals = moved(0.3).affine(0.25, 0.4).unwrap();
+    let cases = [
+        (Loss::CrossEntropy, &labels, 0.0),
+        (Loss::CrossEntropy, &labels, 0.1),
+        (Loss::Mse, &reals, 0.0),
+        (Loss::HalfSquaredError, &reals, 0.0),
+        (Loss::BinaryCrossEntropy, &reals, 0.0),
+    ];
+    for (loss, targets, smoothing) in cases {
+        let slopes = loss.slopes_of_examples(&moved(0.0), targets, &along, smoothing).unwrap();
+        let at = |step| loss.of_examples(&moved(step), targets, smoothing).unwrap();
+        let (h, above, below) = (1e-5, at(1e-5), at(-1e-5));
+        assert_eq!(slopes.len(), 4);
+        for (slope, (a, b)) in slopes.iter().zip(above.iter().zip(&below)) {
+            assert!((slope - (a - b) / (2.0 * h)).abs() < 1e-9, "{loss}: {slope}");
+        }
+    }
+    let wrong = Tensor::zeros((4, 2), DType::F64, &Device::Cpu).unwrap();
+    let refused = Loss::CrossEntropy.slopes_of_examples(&moved(0.0), &labels, &wrong, 0.0);
+    assert!(refused.unwrap_err().to_string().contains("shape"));
+}
+
+#[test]
 fn text_has_a_loss_for_every_sequence() {
     let model = Architecture::parse("gpt:depth=1,width=8,heads=2,vocabulary=5,context=4").unwrap();
     let tensors = model.random_parameters(&[4], 1, DType::F64).unwrap();

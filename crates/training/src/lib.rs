@@ -5,6 +5,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod flow;
 mod momentum;
 mod optimiser;
 mod rule;
@@ -12,6 +13,10 @@ mod schedule;
 mod state;
 mod training;
 
+pub use flow::{
+    CentralFlow, CentralStep, Complementarity, ComplementarySolution, Expansion, FlowState, GradientFlow,
+    GradientFlowStep, SamSde, SamSdeStep, SdeOrder,
+};
 pub use momentum::Momentum;
 pub use optimiser::{Adam, Optimiser};
 pub use rule::{

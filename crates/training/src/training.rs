@@ -159,7 +159,8 @@ impl Training {
         ))
     }
 
-    fn validate(&self, sum: &dyn FiniteSum, state: &TrainingState) -> Result<()> {
+    /// Refuses settings that make no sense, and states that belong to others; [`run`](Self::run) does so too.
+    pub fn validate(&self, sum: &dyn FiniteSum, state: &TrainingState) -> Result<()> {
         let n = sum.parameters().len();
         let problem = if !(self.eta > 0.0 && self.eta.is_finite()) {
             format!("eta is {}, but must be above 0 and finite", self.eta)

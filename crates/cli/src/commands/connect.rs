@@ -1,7 +1,6 @@
 //! `relief connect`: a curve of low loss between two checkpoints.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
@@ -19,6 +18,7 @@ use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
 use crate::planes::{self, Extent, Site};
 use crate::points;
+use crate::run_folder::{RunFolder, STATE};
 use crate::saved::Results;
 use crate::scans::{Job, nodes};
 use crate::survey::{Lies, Survey, SurveyArguments};
@@ -86,14 +86,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     }
     let survey =
         Survey::new(&loaded, &arguments.task, &arguments.survey, &arguments.run, Lies::Between(None))?;
-    let folder = Folder::open(&arguments.run_folder, arguments.resume)?;
-    let state = folder.file("state.safetensors");
+    let mut folder = if arguments.resume {
+        RunFolder::open(&arguments.run_folder)?
+    } else {
+        RunFolder::create(&arguments.run_folder)?
+    };
+    let state = folder.file(STATE);
     let (start, finish) = (at.to_vec()?, end.parameters.to_vec()?);
     let t = nodes([0.0, 1.0], arguments.points);
     let trainer = Trainer::new(&loaded, &arguments.training, seed, &end.sha256, &state)?;
     let resume = arguments.resume && state.exists();
-    let mut rows = folder.rows()?;
-    let mut record = |step: usize, loss: f64| folder.record(&mut rows, step, loss);
+    let mut record = |step: usize, loss: f64| {
+        folder.record(step, [("loss/train".to_string(), loss.into())].into_iter().collect())
+    };
     let interrupted = || {
         let folder = arguments.run_folder.display();
         eprintln!("interrupted; go on with the same arguments and --resume (the state is in {folder})");
@@ -166,7 +171,7 @@ struct Picture<'a> {
 
 impl Picture<'_> {
     /// Measures and saves it; false after Ctrl-C.
-    fn save(&self, folder: &Folder) -> Result<bool, Failure> {
+    fn save(&self, folder: &RunFolder) -> Result<bool, Failure> {
         let Self { arguments, survey, end, curve, t, loss } = *self;
         let begun = Instant::now();
         let loaded = survey.loaded;
@@ -200,55 +205,6 @@ impl Picture<'_> {
         let saved = Results::of(&json, "the result")?.surfaces;
         surface_figures::figure("", &saved, Show::Loss, false)?.save(folder.file("plane.png"))?;
         Ok(true)
-    }
-}
-
-/// The folder of a run.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn open(path: &Path, resume: bool) -> Result<Self, Failure> {
-        let this = Self(path.to_path_buf());
-        if !resume && this.file("metrics.jsonl").exists() {
-            return Err(Failure::Usage(format!(
-                "`{}` holds a run already: go on with it with --resume, or name another folder with --run",
-                path.display()
-            )));
-        }
-        std::fs::create_dir_all(path).map_err(|e| {
-            Failure::Usage(format!(
-                "the folder `{}` cannot be made ({e}): choose one that can",
-                path.display()
-            ))
-        })?;
-        output::check_writable(&this.file("metrics.jsonl"))?;
-        Ok(this)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    /// The rows of the metrics so far, by step.
-    fn rows(&self) -> Result<BTreeMap<usize, String>, Failure> {
-        let path = self.file("metrics.jsonl");
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(Failure::Input(format!("`{}` cannot be read: {e}", path.display()))),
-        };
-        let row = |line: &str| {
-            let step = serde_json::from_str::<serde_json::Value>(line).ok()?.get("step")?.as_u64()?;
-            Some((step as usize, line.to_string()))
-        };
-        Ok(text.lines().filter_map(row).collect())
-    }
-
-    /// Adds a row; one of the same step, from before an interruption, gives way.
-    fn record(&self, rows: &mut BTreeMap<usize, String>, step: usize, loss: f64) -> Result<(), Failure> {
-        rows.insert(step, serde_json::json!({ "step": step, "loss/train": loss }).to_string());
-        let text: String = rows.values().map(|row| format!("{row}\n")).collect();
-        output::write(&self.file("metrics.jsonl"), text.as_bytes())
     }
 }
 

@@ -8,11 +8,12 @@ use relief_hessian::{
     Curvature, Lanczos, LanczosState, Objective, Outcome, Parameters, SymmetricOperator, Wanted,
 };
 
-use super::vectors;
-use crate::arguments::{Format, Operator, RunArguments, TaskArguments};
+use super::{layers, vectors};
+use crate::arguments::{Format, RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
+use crate::operators::OperatorArguments;
 use crate::saved::{Kind, Results};
 use crate::{eigenvalue_figures, interrupt, output, progress, report};
 
@@ -24,23 +25,28 @@ use crate::{eigenvalue_figures, interrupt, output, progress, report};
   relief eigenvalues net.pth --model net.toml --data mnist/ --normalize 0.1307,0.3081
   relief eigenvalues net.pth --model resnet18 --data cifar/ --limit 256 -k 1 --format json
   relief eigenvalues net.safetensors -k 20 -o spectrum.csv
+  relief eigenvalues net.safetensors --per-layer -k 1 -o layers.png
+  relief eigenvalues net.safetensors --operator empirical-fisher
   relief eigenvalues step1.safetensors --save-vectors top.safetensors
   relief eigenvalues step2.safetensors --warm-start top.safetensors")]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    task: TaskArguments,
+    pub(super) task: TaskArguments,
 
     /// How many eigenvalues (of each end with --which both)
     #[arg(short, value_name = "K", default_value_t = 5, help_heading = "Eigenvalues")]
-    k: usize,
+    pub(super) k: usize,
 
     /// Which end of the spectrum
     #[arg(long, value_enum, default_value = "largest", help_heading = "Eigenvalues")]
-    which: Which,
+    pub(super) which: Which,
 
-    /// The matrix: second derivatives of the loss, their Gauss-Newton part, or the difference
-    #[arg(long, value_enum, default_value = "hessian", help_heading = "Eigenvalues")]
-    operator: Operator,
+    #[command(flatten)]
+    pub(super) matrix: OperatorArguments,
+
+    /// Each layer's block of the matrix by itself: the other layers' parameters stay where they are
+    #[arg(long, conflicts_with_all = ["resume", "warm_start", "save_vectors", "plot"], help_heading = "Eigenvalues")]
+    per_layer: bool,
 
     /// Residual to reach, relative to the largest Ritz value [default: 1e-6, or what the products' rounding allows]
     #[arg(long, value_name = "TOL", help_heading = "Eigenvalues")]
@@ -77,14 +83,14 @@ pub(crate) struct Arguments {
 
     /// Leave out the check of the model's derivatives on a few examples
     #[arg(long, help_heading = "Computation")]
-    no_check: bool,
+    pub(super) no_check: bool,
 
     #[command(flatten)]
-    run: RunArguments,
+    pub(super) run: RunArguments,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Which {
+pub(super) enum Which {
     Largest,
     Smallest,
     Both,
@@ -102,12 +108,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     if let Some(tol) = arguments.tol.filter(|tol| !(*tol > 0.0 && *tol < 1.0)) {
         return Err(Failure::Usage(format!("--tol is {tol}: give a number between 0 and 1")));
     }
+    if !arguments.matrix.is_over_parameters()
+        && (arguments.save_vectors.is_some() || arguments.warm_start.is_some())
+    {
+        return Err(Failure::Usage(
+            "the tangent kernel's eigenvectors are over outputs, not parameters: leave out --save-vectors and --warm-start"
+                .into(),
+        ));
+    }
+    if arguments.per_layer {
+        return layers::run(arguments);
+    }
     let begun = Instant::now();
     interrupt::install();
     let mut bar = progress::Bar::new("eigenvalues");
     bar.say("reading");
     let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
-    let solver = arguments.solver(loaded.task.objective.parameters())?;
     if !arguments.no_check {
         bar.say("checking the model's derivatives");
         loaded.check_rules(arguments.run.seed)?;
@@ -115,8 +131,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     bar.say("linearizing");
     let objective = &loaded.task.objective;
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
-    let outcome =
-        arguments.solve(&solver, &curvature.operator(arguments.operator.into()), &loaded, &mut bar)?;
+    let operator = arguments.matrix.build(&curvature, &loaded.task, arguments.run.seed)?;
+    let solver = arguments.solver(objective.parameters(), operator.dim())?;
+    let outcome = arguments.solve(&solver, &*operator, &loaded, &mut bar)?;
     drop(bar);
     let eigen = match outcome {
         Outcome::Done(eigen) => eigen,
@@ -144,7 +161,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         "relief/eigenvalues/1",
         arguments.run.seed,
         &loaded,
-        Point::curved(&curvature, arguments.operator.name()),
+        Point::curved(&curvature, arguments.matrix.name()),
         (report::Pairs::new(eigen), work),
     );
     let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
@@ -162,13 +179,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
 }
 
 impl Arguments {
-    fn solver(&self, parameters: &Parameters) -> Result<Lanczos, Failure> {
-        let n = parameters.len();
+    pub(super) fn solver(&self, parameters: &Parameters, n: usize) -> Result<Lanczos, Failure> {
         let k = self.k;
         let total = if matches!(self.which, Which::Both) { 2 * k } else { k };
         if k == 0 || total > n {
             return Err(Failure::Usage(format!(
-                "-k {k} asks for {total} eigenvalues, but there are {n} parameters: ask for 1 to {}",
+                "-k {k} asks for {total} eigenvalues, but the matrix has {n} rows: ask for 1 to {}",
                 if total == k { n } else { n / 2 }
             )));
         }
@@ -192,7 +208,7 @@ impl Arguments {
 
     /// What a saved state must agree with, beside the solver's settings.
     fn context(&self, loaded: &Loaded) -> String {
-        format!("{} {}", loaded.identity(), self.operator.name())
+        format!("{} {}", loaded.identity(), self.matrix.identity())
     }
 
     fn solve(

@@ -8,7 +8,7 @@ use relief_plot::{Animation, Report};
 use crate::commands::surface::Show;
 use crate::exit::{Failure, Outcome};
 use crate::exports::{self, DataFormat};
-use crate::runs::{self, Run};
+use crate::runs::{self, Run, Shown};
 use crate::saved::{Kind, Results};
 use crate::{
     connection_figures, eigenvalue_figures, lines, output, pages, spectrum_figures, surface_figures,
@@ -26,6 +26,8 @@ use crate::{
   relief plot step*.json -o training.gif         surfaces or lines one after another
   relief plot surface.json -o surface.vtp        for ParaView; .npz for NumPy, .csv for tables
   relief plot runs/sgd runs/sam -o report.html   all that two runs recorded
+  relief plot runs/sam-seed* -o sam.png          runs that differ in their seeds: means with 95 % bands
+  relief plot runs/sam -o metrics.csv            its numbers
   relief plot runs/sgd --tensorboard events/     the same for TensorBoard")]
 pub(crate) struct Arguments {
     /// JSON results that relief wrote (with --output or --format json), or folders of runs with a metrics.jsonl; several
@@ -180,7 +182,10 @@ fn runs(arguments: &Arguments, folders: &[&PathBuf]) -> Result<(), Failure> {
     }
     match &arguments.output {
         Some(path) if is_page(path) => runs::report(&arguments.title, &runs)?.save(path)?,
-        Some(path) => runs::figure(&arguments.title, &runs).save(path)?,
+        Some(path) if output::extension(path) == "csv" => {
+            output::write(path, runs::csv(&runs).as_bytes())?;
+        }
+        Some(path) => runs::figure(&arguments.title, &runs, Shown::Usual).save(path)?,
         None if arguments.tensorboard.is_some() => {}
         None => {
             return Err(Failure::Usage(

@@ -8,10 +8,11 @@ use relief_hessian::{
     Curvature, Objective, Plan, SpectralDensity, SpectrumOutcome, SpectrumState, SymmetricOperator,
 };
 
-use crate::arguments::{Format, Operator, RunArguments, TaskArguments};
+use crate::arguments::{Format, RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
+use crate::operators::OperatorArguments;
 use crate::saved::{Kind, Results};
 use crate::spectral::{self, Curve, Distribution};
 use crate::{interrupt, output, progress, spectrum_figures};
@@ -28,9 +29,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     task: TaskArguments,
 
-    /// The matrix: second derivatives of the loss, their Gauss-Newton part, or the difference
-    #[arg(long, value_enum, default_value = "hessian", help_heading = "Spectrum")]
-    operator: Operator,
+    #[command(flatten)]
+    matrix: OperatorArguments,
 
     /// Wasserstein distance to the true distribution to aim for, as a share of the spread: exit code 1 if it is not sure
     /// to be met [default: 0.02, as far as 10 random vectors meet it]
@@ -102,8 +102,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     }
     bar.say("linearizing");
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
-    let operator = curvature.operator(arguments.operator.into());
-    let outcome = arguments.estimate(&settings, &operator, &loaded, &mut bar)?;
+    let operator = arguments.matrix.build(&curvature, &loaded.task, arguments.run.seed)?;
+    let outcome = arguments.estimate(&settings, &*operator, &loaded, &mut bar)?;
     drop(bar);
     let spectrum = match outcome {
         SpectrumOutcome::Done(spectrum) => spectrum,
@@ -122,7 +122,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let curve = Curve { log: arguments.log, sigma: arguments.sigma };
     let density = Distribution::new(spectrum, &settings, curve)?;
     let work = Work { products, gradients, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
-    let point = Point::curved(&curvature, arguments.operator.name());
+    let point = Point::curved(&curvature, arguments.matrix.name());
     let mut envelope = Envelope::new(spectral::SCHEMA, arguments.run.seed, &loaded, point, (density, work));
     envelope.notes.extend(arguments.missed(&plan));
     let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
@@ -183,7 +183,7 @@ impl Arguments {
 
     /// What a saved state must agree with, beside the settings.
     fn context(&self, loaded: &Loaded) -> String {
-        format!("{} {}", loaded.identity(), self.operator.name())
+        format!("{} {}", loaded.identity(), self.matrix.identity())
     }
 
     fn estimate(

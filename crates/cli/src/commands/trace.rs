@@ -10,10 +10,11 @@ use relief_hessian::{
 };
 use serde::Serialize;
 
-use crate::arguments::{Operator, RunArguments, TaskArguments};
+use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
+use crate::operators::OperatorArguments;
 use crate::{interrupt, numbers, output, progress, report};
 
 /// Estimate the trace of the Hessian, or another sum over its eigenvalues, to a relative error
@@ -31,9 +32,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     task: TaskArguments,
 
-    /// The matrix: second derivatives of the loss, their Gauss-Newton part, or the difference
-    #[arg(long, value_enum, default_value = "hessian", help_heading = "Estimate")]
-    operator: Operator,
+    #[command(flatten)]
+    matrix: OperatorArguments,
 
     /// What is estimated. The last two need a matrix without negative eigenvalues, such as the Gauss-Newton part, and a
     /// damping
@@ -124,6 +124,8 @@ struct Estimated {
     error_estimate: f64,
     /// Random vectors behind the standard error, which is known to about a share of 1 / sqrt(2 samples).
     samples: usize,
+    /// Of the matrix.
+    rows: usize,
     products: usize,
     status: EstimateStatus,
 }
@@ -142,10 +144,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     bar.say("linearizing");
     let objective = &loaded.task.objective;
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
-    let operator = curvature.operator(arguments.operator.into());
-    let context = format!("{} {}", loaded.identity(), arguments.operator.name());
+    let operator = arguments.matrix.build(&curvature, &loaded.task, arguments.run.seed)?;
+    let context = format!("{} {}", loaded.identity(), arguments.matrix.identity());
     let begun_at = arguments.resume.as_ref().map(|path| EstimateState::load(path, &context)).transpose()?;
-    let outcome = arguments.estimate(&arguments.sampling(&loaded), &operator, begun_at, &mut bar)?;
+    let outcome = arguments.estimate(&arguments.sampling(&loaded), &*operator, begun_at, &mut bar)?;
     drop(bar);
     let estimate = match outcome {
         Outcome::Done(estimate) => estimate,
@@ -162,7 +164,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let reached = estimate.status.remedy().is_none();
     let (products, gradients) = (estimate.products, curvature.gradients());
     let work = Work { products, gradients, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
-    let point = Point::curved(&curvature, arguments.operator.name());
+    let point = Point::curved(&curvature, arguments.matrix.name());
     let envelope = Envelope::new("relief/trace/1", arguments.run.seed, &loaded, point, (estimate, work));
     output::present(&arguments.run.print, &envelope, || human(&envelope))?;
     Ok(if reached { exit::Outcome::Done } else { exit::Outcome::NotConverged })
@@ -187,7 +189,7 @@ impl Arguments {
         state: Option<EstimateState>,
         bar: &mut progress::Bar,
     ) -> Result<Outcome<Estimated, EstimateState>, Failure> {
-        let (of, sampling) = (self.of, sampling.clone());
+        let (of, sampling, rows) = (self.of, sampling.clone(), operator.dim());
         let sum = |summand, state: Option<EstimateState>, bar: &mut progress::Bar| {
             let sum = SpectralSum { summand, damping: self.damping, sampling: sampling.clone() };
             let found = match state {
@@ -201,6 +203,7 @@ impl Arguments {
                 value: e.value,
                 error_estimate: e.error_estimate,
                 samples: e.probes,
+                rows,
                 products: e.products,
                 status: e.status,
             }))
@@ -221,6 +224,7 @@ impl Arguments {
                     value: e.value,
                     error_estimate: e.error_estimate,
                     samples: e.samples,
+                    rows,
                     products: e.products,
                     status: e.status,
                 }))
@@ -238,6 +242,7 @@ impl Arguments {
                     value: e.value,
                     error_estimate: e.error_estimate,
                     samples: e.samples,
+                    rows,
                     products: e.products,
                     status: e.status,
                 }))
@@ -266,11 +271,9 @@ fn human(envelope: &Envelope<Estimated>) -> String {
         ),
     ];
     if *of == Quantity::Trace {
-        let mean = value / envelope.parameters as f64;
-        out.push(format!(
-            "  mean eigenvalue {}",
-            numbers::with_bound(mean, error_estimate / envelope.parameters as f64)
-        ));
+        let rows = envelope.result.rows as f64;
+        let mean = value / rows;
+        out.push(format!("  mean eigenvalue {}", numbers::with_bound(mean, error_estimate / rows)));
     }
     if *status == EstimateStatus::Exact {
         out.push("  exact to rounding".into());

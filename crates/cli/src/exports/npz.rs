@@ -65,6 +65,14 @@ pub(super) fn archive(results: &Results) -> Result<Vec<u8>, Failure> {
     zipped(&arrays).map_err(|e| Failure::Numbers(format!("the archive cannot be made: {e}")))
 }
 
+/// An archive of one result's numbers, with its JSON as metadata.
+pub(super) fn numbers(numbers: &Sampled, document: &str) -> Result<Vec<u8>, Failure> {
+    let mut arrays = sampled(numbers);
+    let bytes = document.as_bytes().to_vec();
+    arrays.push(Array { name: "metadata".into(), shape: vec![bytes.len()], kind: "|u1", bytes });
+    zipped(&arrays).map_err(|e| Failure::Numbers(format!("the archive cannot be made: {e}")))
+}
+
 /// What stands before the names of each result's arrays: nothing where it is the only one.
 fn prefixes<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut out: Vec<String> = vec![];

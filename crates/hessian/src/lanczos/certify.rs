@@ -135,7 +135,18 @@ impl Lanczos {
             Status::BudgetSpent
         };
         let vectors = order.iter().map(|&i| state.krylov.vectors[i].clone()).collect();
-        let eigen = Eigen { probe: state.probe.clone(), ..Eigen::new(self.wanted, pairs, vectors) };
+        let subspace_angle_bound = state.outside.filter(|_| state.checked).and_then(|outside| {
+            let distance =
+                |(position, pair): (usize, &(f64, f64))| self.wanted.distance(position, pair.0, outside);
+            let gap = measured.iter().enumerate().map(distance).fold(f64::INFINITY, f64::min);
+            let size = measured.iter().map(|(_, r)| (r + rounding).powi(2)).sum::<f64>().sqrt();
+            (gap > size).then(|| (size / gap).asin())
+        });
+        let eigen = Eigen {
+            probe: state.probe.clone(),
+            subspace_angle_bound,
+            ..Eigen::new(self.wanted, pairs, vectors)
+        };
         eigen.with_work(status, state.products, state.checked).with_accuracy(
             tolerance_used,
             noise_floor,

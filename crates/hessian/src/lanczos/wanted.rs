@@ -156,13 +156,18 @@ impl Wanted {
         let value = pairs[position].0;
         let others = pairs.iter().enumerate().filter(|(i, _)| *i != position);
         let near = others.map(|(_, (v, r))| (value - v).abs() - r).fold(f64::INFINITY, f64::min);
-        let far = match self {
+        let far = self.distance(position, value, outside);
+        if far < 0.0 { far } else { near.min(far) }
+    }
+
+    /// Distance of the `value` of pair `position` from everything that is not wanted; below zero where that reaches beyond.
+    pub(super) fn distance(&self, position: usize, value: f64, outside: Outside) -> f64 {
+        match self {
             Self::Magnitude { .. } if value >= 0.0 => value - outside.highest,
             Self::Magnitude { .. } => outside.lowest - value,
             _ if self.is_top(position) => value - outside.highest,
             _ => outside.lowest - value,
-        };
-        if far < 0.0 { far } else { near.min(far) }
+        }
     }
 }
 

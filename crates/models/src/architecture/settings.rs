@@ -153,6 +153,16 @@ impl Settings {
         Ok(())
     }
 
+    /// The same with every default as if it were given.
+    pub(super) fn spelled_out(mut self) -> Result<Self> {
+        for argument in self.arguments.iter().filter(|a| !a.default.is_empty()) {
+            if !self.is_given(argument.name) {
+                self.values.insert(argument.name, argument.parse(self.architecture, argument.default)?);
+            }
+        }
+        Ok(self)
+    }
+
     /// Takes what a checkpoint says, unless the argument was given or the checkpoint says the default.
     pub(super) fn propose(&mut self, name: &'static str, setting: Setting) {
         let is_default = self.arguments.iter().any(|a| a.name == name && a.default == setting.to_string());

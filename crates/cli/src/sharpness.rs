@@ -1,0 +1,223 @@
+//! Measures of sharpness: how those of each family are computed here.
+
+mod family;
+mod settings;
+pub(crate) mod table;
+
+use candle_core::Tensor;
+use relief_hessian::{Curvature, Error, Lanczos, Objective, Parameters, Sampling, Target, matching};
+use relief_models::task::Minibatches;
+use relief_sharpness::measures::{
+    Apgd, AverageCase, Ball, Centre, CriticalStep, Keskar, MSharpness, Measure, Noise, PacBayesSigma,
+    RelativeFlatness, WorstCase, effective_dimension, eigenvalues, fisher_rao, frobenius, gradient_norm,
+    over_loss, pac_bayes_flatness, pac_bayes_origin, sam_ascent, trace, weighted_lambda_max, weighted_trace,
+};
+use relief_sharpness::{Perturbation, Scale};
+
+use crate::exit::Failure;
+use crate::load::{self, Loaded};
+use crate::watched::{Watched, go_on};
+
+pub(crate) use family::Family;
+pub(crate) use settings::Settings;
+
+/// Weight matrices whose relative flatness is measured unless they are named; of more, the last one.
+const MOST_LAYERS: usize = 8;
+
+/// What all families share.
+pub(crate) struct Given<'a> {
+    pub(crate) loaded: &'a Loaded,
+    pub(crate) curvature: &'a Curvature<'a>,
+    pub(crate) centre: &'a Centre<'a>,
+    pub(crate) examples: Watched<Minibatches>,
+    pub(crate) settings: &'a Settings,
+    pub(crate) seed: u64,
+    pub(crate) memory: usize,
+}
+
+impl Given<'_> {
+    /// The measures of a family.
+    pub(crate) fn measure(&self, family: Family) -> Result<Vec<Measure>, Failure> {
+        let hessian = Watched(self.curvature.hessian());
+        let (settings, centre, at) = (self.settings, self.centre, self.centre.at());
+        let (lanczos, sampling) = (self.lanczos(), self.sampling());
+        Ok(match family {
+            Family::Gradient => vec![gradient_norm(centre)],
+            Family::Eigenvalues => {
+                let [max, min] = eigenvalues(&hessian, &lanczos)?;
+                let over = over_loss(&max, centre.loss());
+                [Some(max), Some(min), over].into_iter().flatten().collect()
+            }
+            Family::Trace => vec![trace(&hessian, &sampling)?],
+            Family::Frobenius => vec![frobenius(&hessian, &sampling)?],
+            Family::EffectiveDimension => {
+                let gauss_newton = Watched(self.curvature.gauss_newton());
+                vec![effective_dimension(&gauss_newton, settings.damping, &sampling)?]
+            }
+            Family::Weighted => {
+                vec![weighted_trace(&hessian, at, &sampling)?, weighted_lambda_max(&hessian, at, &lanczos)?]
+            }
+            Family::CriticalStep => vec![CriticalStep::default().measure(centre)?],
+            Family::Sam => self.sam()?,
+            Family::MSharpness => {
+                let m = settings.m.unwrap_or(128.min(self.loaded.task.objective.examples()));
+                let one = |(scale, rho, ..): (Scale, f64, f64, f64)| {
+                    let perturbation = Perturbation { norm: 2.0, scale };
+                    MSharpness { m, rho, perturbation, seed: self.seed }.measure(&self.examples, at)
+                };
+                settings.kinds().map(one).into_iter().collect::<Result<_, _>>()?
+            }
+            Family::WorstCase => self.worst_case()?,
+            Family::AverageCase => self.average_case()?,
+            Family::Keskar => [None, Some(settings.subspace.min(at.len()))]
+                .map(|dimensions| {
+                    Keskar { epsilon: settings.epsilon, dimensions, search: self.search() }.measure(centre)
+                })
+                .into_iter()
+                .collect::<Result<_, _>>()?,
+            Family::PacBayes => self.pac_bayes()?,
+            Family::FisherRao => {
+                let layers = at.tensors().iter().filter(|t| t.rank() >= 2).count();
+                let slopes = |batch, outputs: &Tensor, direction: &Tensor| {
+                    let found = self.loaded.task.slopes(batch, outputs, direction);
+                    found.map_err(|e| Error::Other(e.to_string()))
+                };
+                vec![fisher_rao(centre, layers, &slopes)?]
+            }
+            Family::RelativeFlatness => self
+                .layers()?
+                .into_iter()
+                .map(|layer| RelativeFlatness { layer, sampling: sampling.clone() }.measure(&hessian, at))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Puts beside averages what they are to second order, where the trace is known.
+    pub(crate) fn compare(&self, measures: &mut [Measure]) {
+        let value =
+            |measures: &[Measure], name: &str| measures.iter().find(|m| m.name == name).map(|m| m.value);
+        let traces = [value(measures, "trace"), value(measures, "weighted-trace")];
+        for (average, prefix, trace) in
+            self.averages().into_iter().filter_map(|average| match average.scale {
+                Scale::None => Some((average, "", traces[0]?)),
+                Scale::Magnitude => Some((average, "adaptive-", traces[1]?)),
+                _ => None,
+            })
+        {
+            let law = if average.noise == Noise::Gaussian { "gaussian" } else { "uniform" };
+            let name = format!("{prefix}average-case-{law}");
+            for measure in measures.iter_mut().filter(|m| m.name == name) {
+                measure.beside.insert("second_order".into(), average.second_order(trace));
+            }
+        }
+    }
+
+    /// What a reader should know of the whole table.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let single = self.loaded.dtype_name() == "f32";
+        let note = "losses are computed in f32: differences far below a millionth of the loss are rounding, and want \
+                    --dtype f64";
+        single.then(|| note.to_string()).into_iter().collect()
+    }
+
+    fn lanczos(&self) -> Lanczos {
+        Lanczos {
+            tolerance: self.settings.tol,
+            max_products: self.settings.max_products,
+            unit_roundoff: load::unit_roundoff(self.centre.at()),
+            seed: self.seed,
+            ..Lanczos::default()
+        }
+    }
+
+    fn sampling(&self) -> Sampling {
+        Sampling {
+            target: Target::RelativeError(self.settings.relative_error),
+            max_products: self.settings.max_products,
+            memory: self.memory,
+            unit_roundoff: load::unit_roundoff(self.centre.at()),
+            seed: self.seed,
+            ..Sampling::default()
+        }
+    }
+
+    fn search(&self) -> Apgd {
+        Apgd { steps: self.settings.steps, random_starts: self.settings.random_starts, seed: self.seed }
+    }
+
+    fn sam(&self) -> Result<Vec<Measure>, Failure> {
+        let mut rows = vec![];
+        for (scale, rho, rho_inf, _) in self.settings.kinds() {
+            for &norm in &self.settings.norms {
+                let rho = if norm.is_infinite() { rho_inf } else { rho };
+                rows.push(sam_ascent(self.centre, &Perturbation { norm, scale }, rho)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn worst_case(&self) -> Result<Vec<Measure>, Failure> {
+        let mut rows = vec![];
+        for (scale, rho, rho_inf, _) in self.settings.kinds() {
+            for (ball, rho) in [(Ball::L2, rho), (Ball::Linf, rho_inf)] {
+                rows.push(WorstCase { ball, rho, scale, search: self.search() }.measure(self.centre)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn averages(&self) -> Vec<AverageCase> {
+        let mut all = vec![];
+        for (scale, _, _, rho) in self.settings.kinds() {
+            for noise in [Noise::Gaussian, Noise::Uniform] {
+                let (relative_error, max_pairs) = (self.settings.relative_error, self.settings.max_pairs);
+                all.push(AverageCase { noise, rho, scale, relative_error, max_pairs, seed: self.seed });
+            }
+        }
+        all
+    }
+
+    fn average_case(&self) -> Result<Vec<Measure>, Failure> {
+        Ok(self.averages().iter().map(|average| average.measure(self.centre)).collect::<Result<_, _>>()?)
+    }
+
+    fn pac_bayes(&self) -> Result<Vec<Measure>, Failure> {
+        let task = &self.loaded.task;
+        let accuracy = |at: &Parameters| {
+            go_on()?;
+            let found = task.accuracy(at).map_err(|e| Error::Other(e.to_string()))?;
+            found.ok_or_else(|| Error::Input("real targets have no accuracy that could fall".into()))
+        };
+        let examples = task.objective.examples();
+        let mut rows = vec![];
+        for (scale, ..) in self.settings.kinds() {
+            let (drop, draws, seed) = (self.settings.drop, self.settings.draws, self.seed);
+            let settings = PacBayesSigma { drop, scale, draws, seed, ..PacBayesSigma::default() };
+            let sigma = settings.measure(self.centre, &accuracy)?;
+            if scale == Scale::None {
+                rows.push(pac_bayes_origin(&sigma, self.centre, examples));
+            }
+            rows.push(pac_bayes_flatness(&sigma, examples));
+            rows.push(sigma);
+        }
+        Ok(rows)
+    }
+
+    /// The weight matrices whose relative flatness is measured.
+    fn layers(&self) -> Result<Vec<String>, Failure> {
+        let at = self.centre.at();
+        let matrices = at.iter().filter(|(_, tensor)| tensor.rank() >= 2).map(|(name, _)| name);
+        if !self.settings.layer.is_empty() {
+            return Ok(matching(matrices, &self.settings.layer)?);
+        }
+        let matrices: Vec<String> = matrices.map(String::from).collect();
+        if matrices.len() <= MOST_LAYERS {
+            return Ok(matrices);
+        }
+        // The network's own order says which layer is the last.
+        let wanted = self.loaded.architecture.wanted(self.loaded.data.example_shape())?;
+        let last =
+            wanted.into_iter().map(|(name, ..)| name).filter(|name| matrices.contains(name)).next_back();
+        Ok(last.into_iter().collect())
+    }
+}

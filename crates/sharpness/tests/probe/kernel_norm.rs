@@ -1,0 +1,92 @@
+//! The kernel norm: its formula, its two ways, and its sign in a simulation.
+
+use rand::SeedableRng;
+use rand::seq::index::sample;
+use rand_chacha::ChaCha8Rng;
+use relief_hessian::{Curvature, DEFAULT_MEMORY, FiniteSum, Silent};
+use relief_models::loss::Loss;
+use relief_sharpness::{KernelNorm, Sgd, kernel_norm};
+
+use super::{assert_close, digits, done, numbers, options};
+
+#[test]
+fn the_formula_has_its_limits() {
+    let sgd = Sgd { eta: 0.1, batch: 2, examples: 10 };
+    let expected = 0.1 * 0.4 * (3.0 / 1.7 + 1.0 / 1.9) / 2.0;
+    assert_close(kernel_norm(&[3.0, 1.0, 0.0, -1e-17], sgd, 2), expected, 1e-14);
+    assert!(kernel_norm(&[20.0], sgd, 1).is_infinite());
+    assert!(kernel_norm(&[19.0], Sgd { batch: 10, ..sgd }, 1).abs() < f64::MIN_POSITIVE);
+}
+
+#[test]
+fn quadrature_agrees_with_the_explicit_matrix() {
+    let sum = digits("mlp:widths=64-10", 120, &options(Loss::HalfSquaredError));
+    let whole = sum.whole().unwrap();
+    let curvature = Curvature::new(&*whole, sum.parameters(), DEFAULT_MEMORY).unwrap();
+    let largest = 16.0;
+    for eta in [0.01, 1.5 / largest] {
+        let sgd = Sgd { eta, batch: 3, examples: 120 };
+        let run = |settings: &KernelNorm, seed| {
+            done(settings.run(&curvature, sgd, (1e-6, 1e-16, seed), &mut Silent).unwrap())
+        };
+        let exact = run(&KernelNorm { exact_up_to: 1000, ..KernelNorm::default() }, 0);
+        assert_eq!((exact.outputs, exact.standard_error, exact.products), (10, None, 650));
+        for seed in 0..4 {
+            let found = run(&KernelNorm::default(), seed);
+            let error = found.standard_error.unwrap();
+            assert!((found.value - exact.value).abs() < 5.0 * error, "{found:?} {exact:?}");
+            assert!(error < 0.3 * found.value, "{found:?}");
+            assert_close(found.largest, exact.largest, 1e-6);
+        }
+    }
+    let sgd = Sgd { eta: 1.0, batch: 3, examples: 120 };
+    for settings in [KernelNorm { exact_up_to: 1000, ..KernelNorm::default() }, KernelNorm::default()] {
+        let found = done(settings.run(&curvature, sgd, (1e-4, 1e-16, 0), &mut Silent).unwrap());
+        assert!(found.value.is_infinite());
+    }
+}
+
+/// Residuals of linear regression under SGD on mini-batches of one, from the Gram matrix alone.
+#[test]
+fn residuals_shrink_below_one_and_grow_above() {
+    const N: usize = 24;
+    const D: usize = 40;
+    let x: Vec<Vec<f64>> = (0..N).map(|i| numbers(D, 3 * i + 1)).collect();
+    let gram: Vec<Vec<f64>> = x.iter().map(|a| x.iter().map(|b| super::dot(a, b)).collect()).collect();
+    let entries: Vec<f64> = gram.iter().flatten().map(|g| g / N as f64).collect();
+    let dense = relief_hessian::Dense::new(N, entries).unwrap();
+    let solver = relief_hessian::Lanczos {
+        wanted: relief_hessian::Wanted::Largest { k: N },
+        ..relief_hessian::Lanczos::default()
+    };
+    let eigen = done(solver.run(&dense, None, &mut Silent).unwrap());
+    let values: Vec<f64> = eigen.largest.iter().map(|pair| pair.value).collect();
+    let norm_at = |eta: f64| kernel_norm(&values, Sgd { eta, batch: 1, examples: N }, 1);
+    let (mut low, mut high) = (0.0, 2.0 / values[0]);
+    for _ in 0..100 {
+        let middle = 0.5 * (low + high);
+        if norm_at(middle) < 1.0 { low = middle } else { high = middle }
+    }
+    // Growth of the mean square over 100 steps from many starts, as logarithms of the medians would hide rare growth.
+    let mean_square = |eta: f64| {
+        let runs = 4000;
+        let mut sum = 0.0;
+        for run in 0..runs {
+            let mut random = ChaCha8Rng::seed_from_u64(run);
+            let mut z = vec![1.0 / (N as f64).sqrt(); N];
+            z.iter_mut()
+                .enumerate()
+                .for_each(|(i, z)| *z *= if (i * 7 + run as usize) % 3 == 0 { -1.0 } else { 1.0 });
+            for _ in 0..100 {
+                let chosen = sample(&mut random, N, 1).index(0);
+                let residual = z[chosen];
+                z.iter_mut().zip(&gram[chosen]).for_each(|(z, g)| *z -= eta * g * residual);
+            }
+            sum += super::dot(&z, &z);
+        }
+        sum / runs as f64
+    };
+    let (below, above) = (mean_square(0.8 * low), mean_square(1.5 * low));
+    assert!(below < 0.5, "{below}");
+    assert!(above > 2.0, "{above}");
+}

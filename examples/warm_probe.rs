@@ -1,0 +1,85 @@
+//! What starting from the last probe's eigenvectors saves along a training: products of warm and of cold searches.
+//!
+//! `cargo run --release --example warm_probe` trains a perceptron on the embedded digits at the edge of stability, finds the top 5
+//! eigenvalues of its Hessian every 50 steps, and writes notebooks-data/warm-probe.json.
+
+use candle_core::DType;
+use relief_hessian::{
+    Control, Curvature, DEFAULT_MEMORY, Eigen, FiniteSum, Lanczos, Outcome, Silent, Wanted,
+};
+use relief_models::architecture::Architecture;
+use relief_models::data::{DataOptions, Dataset};
+use relief_models::loss::Loss;
+use relief_models::task::{Minibatches, TaskOptions};
+use relief_training::{Rule, Sam, Training, TrainingState};
+use serde_json::json;
+
+const MODEL: &str = "mlp:widths=64-32-32-10,activation=tanh";
+const STEPS: usize = 2000;
+const EVERY: usize = 50;
+const TOP: usize = 5;
+const TOLERANCES: [f64; 3] = [1e-4, 1e-5, 1e-6];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let data = Dataset::load("digits", &DataOptions { dtype: DType::F64, ..Default::default() })?;
+    let model = Architecture::parse(MODEL)?;
+    let tensors = model.random_parameters(data.example_shape(), 0, DType::F64)?;
+    let options =
+        TaskOptions { loss: Some(Loss::HalfSquaredError), dtype: DType::F64, ..TaskOptions::default() };
+    let sum = Minibatches::new(&model, &tensors, &data, &options)?;
+    let whole = sum.whole()?;
+    let sam = Rule::Sam(Sam { rho: 0.05, ..Sam::default() });
+    let mut all = vec![];
+    for (name, rule, batch) in [
+        ("gradient descent", Rule::Plain, None),
+        ("SAM", sam, None),
+        ("SGD, batch 32", Rule::Plain, Some(32)),
+    ] {
+        let training = Training { eta: 0.2, rule, batch, steps: STEPS, ..Training::default() };
+        let mut points = vec![];
+        let mut state = TrainingState::new(sum.parameters())?;
+        training.run(&sum, &mut state, &mut |_, state| {
+            if state.step % EVERY == 0 {
+                points.push(state.point.clone());
+            }
+            Control::Continue
+        })?;
+        for tolerance in TOLERANCES {
+            let mut last: Option<Eigen> = None;
+            let (mut warm, mut cold, mut apart) = (vec![], vec![], 0.0f64);
+            for point in &points {
+                let curvature = Curvature::new(&*whole, &sum.parameters().at(point)?, DEFAULT_MEMORY)?;
+                let solver = Lanczos { wanted: Wanted::Largest { k: TOP }, tolerance, ..Lanczos::default() };
+                let start = last.as_ref().map(|eigen| eigen.vectors.as_slice());
+                let found = done(solver.run(&curvature.hessian(), start, &mut Silent)?);
+                let fresh = done(solver.run(&curvature.hessian(), None, &mut Silent)?);
+                for (a, b) in found.largest.iter().zip(&fresh.largest) {
+                    apart = apart.max((a.value - b.value).abs() / (a.error_bound + b.error_bound));
+                }
+                if last.is_some() {
+                    warm.push(found.products);
+                    cold.push(fresh.products);
+                }
+                last = Some(found);
+            }
+            let mean = |x: &[usize]| x.iter().sum::<usize>() as f64 / x.len() as f64;
+            println!(
+                "{name}, tolerance {tolerance:e}: warm {:.1}, cold {:.1} products, ratio {:.3}; values differ by at most {apart:.2} bounds",
+                mean(&warm),
+                mean(&cold),
+                mean(&warm) / mean(&cold)
+            );
+            all.push(json!({ "training": name, "tolerance": tolerance, "warm": warm, "cold": cold,
+                "ratio": mean(&warm) / mean(&cold), "apart": apart }));
+        }
+    }
+    std::fs::write("notebooks-data/warm-probe.json", serde_json::to_string_pretty(&all)? + "\n")?;
+    Ok(())
+}
+
+fn done(outcome: Outcome) -> Eigen {
+    match outcome {
+        Outcome::Done(eigen) => eigen,
+        Outcome::Interrupted(_) => unreachable!("nobody interrupts"),
+    }
+}
