@@ -64,7 +64,7 @@ fn methods() -> Vec<(&'static str, Rule)> {
         ("Eigen-SAM, alpha 0.2, every 100", eigen(0.2, 100, false)),
         ("Eigen-SAM, alpha 0.2, every step", eigen(0.2, 1, false)),
         ("Eigen-SAM, alpha 1, every step", eigen(1.0, 1, false)),
-        ("SAM, norm of the one above", Rule::Sam(sam(1.324 * RHO))),
+        ("SAM, norm of the one above", Rule::Sam(sam(1.29 * RHO))),
         ("Eigen-SAM, alpha 1, renormalised", eigen(1.0, 1, true)),
     ]
 }
@@ -91,13 +91,15 @@ fn main() -> Result<()> {
     draw(&rows, &folder.join("figure.png"))
 }
 
-/// The first 1,000 digits, and the rest.
+/// The first 1,000 digits, and the rest, both less the mean of the first.
 fn digits() -> Result<(Dataset, Dataset)> {
     let part =
         |split| Dataset::load("digits", &DataOptions { split, dtype: DType::F64, ..Default::default() });
     let (a, b) = (part(Split::Train)?, part(Split::Test)?);
     let inputs = candle_core::Tensor::cat(&[&a.inputs, &b.inputs], 0)?;
     let labels = candle_core::Tensor::cat(&[a.targets.tensor(), b.targets.tensor()], 0)?;
+    let mean = inputs.narrow(0, 0, TRAIN)?.mean_keepdim(0)?;
+    let inputs = inputs.broadcast_sub(&mean)?;
     let rest = labels.dims()[0] - TRAIN;
     let part = |from, count| -> Result<Dataset> {
         let labels = Targets::Classes(labels.narrow(0, from, count)?);

@@ -1,14 +1,15 @@
 //! Where the loss rises fastest within a small ball: the perturbations of sharpness-aware minimization.
 
 use relief_hessian::{Error, Parameters, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The maximiser of the linearized loss over the ball |T^-1 epsilon|_p <= rho: epsilon = rho T sign(g) |T g|^(q-1) /
 /// |T g|_q^(q/p) with 1/p + 1/q = 1 (Foret et al. 2021, eq. 2; with scales T, Kwon et al. 2021, eq. 8 and 9).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Perturbation {
-    /// The norm p, from 1 to infinity.
+    /// The norm p, from 1 to infinity. JSON has no infinity: there it is null.
+    #[serde(deserialize_with = "null_is_infinite")]
     pub norm: f64,
     /// The scales T.
     pub scale: Scale,
@@ -18,6 +19,10 @@ impl Default for Perturbation {
     fn default() -> Self {
         Self { norm: 2.0, scale: Scale::None }
     }
+}
+
+fn null_is_infinite<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
 }
 
 /// The scales of an adaptive perturbation, entry by entry. Published implementations differ.
@@ -80,10 +85,10 @@ impl Perturbation {
         let sign = |s: f64| if s == 0.0 { 0.0 } else { s.signum() };
         let mut unit: Vec<f64> = if self.norm.is_infinite() {
             slopes.iter().map(|s| sign(*s)).collect()
-        } else if self.norm == 1.0 {
-            let first = slopes.iter().position(|s| s.abs() == steepest);
+        } else if self.norm <= 1.0 {
+            let first = slopes.iter().position(|s| s.abs() >= steepest);
             slopes.iter().enumerate().map(|(i, s)| if Some(i) == first { sign(*s) } else { 0.0 }).collect()
-        } else if self.norm == 2.0 {
+        } else if (self.norm - 2.0).abs() < f64::EPSILON {
             // Without the powers, which would take longer than all else.
             let length = slopes.iter().map(|s| (s / steepest) * (s / steepest)).sum::<f64>().sqrt();
             slopes.iter().map(|s| s / steepest / length).collect()

@@ -191,8 +191,8 @@ fn frob_sam_follows_the_variance_with_as_few_as_two_draws() {
         value(w) + lambda / (2.0 * rho * rho) * variance
     };
     let expected = slopes(penalised, &AT);
-    assert_in_the_mean(&Rule::FrobSam(FrobSam { rho, lambda, draws: 2 }), &AT, &expected, 20_000, 0.03);
-    assert_in_the_mean(&Rule::FrobSam(FrobSam { rho, lambda, draws: 50 }), &AT, &expected, 800, 0.03);
+    assert_in_the_mean(&Rule::FrobSam(FrobSam { rho, lambda, draws: 2 }), &AT, &expected, 8000, 0.05);
+    assert_in_the_mean(&Rule::FrobSam(FrobSam { rho, lambda, draws: 50 }), &AT, &expected, 300, 0.05);
     // The variance is rho^2 |g|^2 + rho^4/2 |H|_F^2 for a small radius.
     let (small, e) = (0.05, AT[1].exp());
     let there = |v: [f64; 2]| value(&[AT[0] + small * v[0], AT[1] + small * v[1]]);
@@ -221,7 +221,7 @@ fn trace_sam_follows_the_trace_of_the_hessian() {
         value(w) + lambda / (rho * rho) * (mean - value(w))
     };
     let rule = Rule::TraceSam(TraceSam { rho, lambda, draws: 1 });
-    assert_in_the_mean(&rule, &AT, &slopes(penalised, &AT), 20_000, 0.02);
+    assert_in_the_mean(&rule, &AT, &slopes(penalised, &AT), 8000, 0.04);
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn det_sam_follows_its_integral_which_is_a_determinant_in_a_wide_cube() {
 
 #[test]
 fn every_rule_lowers_the_loss_of_a_small_network() {
-    let sum = digits("relu");
+    let sum = digits("tanh");
     for name in Rule::NAMES {
         let rule = Rule::named(name).unwrap();
         let optimiser = Optimiser::Sgd(Momentum { momentum: 0.9, nesterov: false });
@@ -258,6 +258,6 @@ fn every_rule_lowers_the_loss_of_a_small_network() {
             })
             .unwrap();
         let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-        assert!(mean(&losses[180..]) < 0.8 * mean(&losses[..5]), "{name}: {losses:?}");
+        assert!(mean(&losses[180..]) < 0.8 * mean(&losses[..5]), "{name}: {:?}", &losses[180..]);
     }
 }

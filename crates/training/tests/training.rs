@@ -6,13 +6,17 @@ use std::f64::consts::PI;
 
 use common::{Analytic, digits, trained};
 use relief_hessian::{Control, FiniteSum};
+use relief_sharpness::Perturbation;
 use relief_training::{
-    Adam, EigenMethod, EigenSam, Ending, Every, Optimiser, Rule, Schedule, Shape, Training, TrainingState,
+    Adam, EigenMethod, EigenSam, Ending, Every, Optimiser, Rule, Sam, Schedule, Shape, Training,
+    TrainingState,
 };
 
 /// Every rule, set so that all of its memory matters within a few steps.
 fn rules() -> Vec<Rule> {
     let mut rules: Vec<Rule> = Rule::NAMES.iter().map(|name| Rule::named(name).unwrap()).collect();
+    let flat = Perturbation { norm: f64::INFINITY, ..Perturbation::default() };
+    rules.push(Rule::Sam(Sam { rho: 1e-3, perturbation: flat }));
     let lanczos = EigenMethod::Lanczos { tolerance: 1e-2, max_products: 20 };
     for method in [EigenMethod::default(), lanczos] {
         let every = Every::Steps(3);

@@ -21,7 +21,7 @@ impl Default for Egr {
 }
 
 impl Egr {
-    pub(super) fn update(&self, site: &Site<'_>) -> Result<Update> {
+    pub(super) fn update(self, site: &Site<'_>) -> Result<Update> {
         let curvature = site.curvature()?;
         let mut gradient = curvature.gradient().to_vec();
         let length = norm(&gradient);

@@ -1,4 +1,4 @@
-//! GraphSAM (Wang et al. 2024): SAM with one gradient a step, because the perturbation comes from the gradients of earlier
+//! `GraphSAM` (Wang et al. 2024): SAM with one gradient a step, because the perturbation comes from the gradients of earlier
 //! steps.
 
 use relief_hessian::{Parameters, Result};

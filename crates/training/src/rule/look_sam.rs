@@ -1,4 +1,4 @@
-//! LookSAM (Liu et al. 2022): SAM every few steps, and a part of its gradient between.
+//! `LookSAM` (Liu et al. 2022): SAM every few steps, and a part of its gradient between.
 
 use relief_hessian::Result;
 use serde::{Deserialize, Serialize};

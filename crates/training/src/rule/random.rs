@@ -22,7 +22,7 @@ impl Default for RandomSam {
 }
 
 impl RandomSam {
-    pub(super) fn update(&self, site: &Site<'_>) -> Result<Update> {
+    pub(super) fn update(self, site: &Site<'_>) -> Result<Update> {
         let mut epsilon = site.normal(Purpose::Perturbation);
         let length = norm(&epsilon);
         epsilon.iter_mut().for_each(|e| *e *= self.rho / length);

@@ -20,11 +20,11 @@ impl Default for UnnormalisedSam {
 }
 
 impl UnnormalisedSam {
-    pub(super) fn perturbation(&self, gradient: &[f64]) -> Vec<f64> {
+    pub(super) fn perturbation(self, gradient: &[f64]) -> Vec<f64> {
         scaled(self.rho, gradient)
     }
 
-    pub(super) fn update(&self, site: &Site<'_>) -> Result<Update> {
+    pub(super) fn update(self, site: &Site<'_>) -> Result<Update> {
         let (loss, slope) = site.gradient()?;
         site.ascended(loss, &slope, &self.perturbation(&slope))
     }

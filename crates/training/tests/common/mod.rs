@@ -33,7 +33,7 @@ pub(crate) fn point(tensors: &[&[f64]]) -> Parameters {
 }
 
 impl Analytic {
-    /// The mean over examples i of sum_j `curvatures`_j/2 (w_j - i/10)^2.
+    /// The mean over examples i of half the squared distance to i/10 in every coordinate, times its curvature.
     pub(crate) fn quadratic(curvatures: &[f64], examples: usize, start: &[f64]) -> Self {
         let (a, b, c) = (curvatures.to_vec(), curvatures.to_vec(), curvatures.to_vec());
         let centre = |i: u32| f64::from(i) / 10.0;
