@@ -217,7 +217,7 @@ fn sam() -> Result<Vec<Vec<Curve>>, Failure> {
         for seed in 0..SEEDS {
             let mut curve = Curve::named(name);
             let mut seen = |step: usize, point: &[f64]| {
-                if step % SAM_LOOK != 0 {
+                if !step.is_multiple_of(SAM_LOOK) {
                     return Ok(());
                 }
                 let (loss, sharpness) = look(&*objective, point)?;

@@ -367,3 +367,19 @@ fn what_cannot_be_is_said() {
     let error = equation.run(&sum, &mut state, &mut |_, _| Control::Continue).unwrap_err().to_string();
     assert!(error.contains("cannot be taken from 20"), "{error}");
 }
+
+#[test]
+fn central_flow_and_equations_go_on_to_the_same_digits() {
+    let sum = digits(60, "64-4-10");
+    let objective = sum.whole().unwrap();
+    let central = CentralFlow { eta: 1.5, steps: 12, ..CentralFlow::default() };
+    let equation = SamSde { steps: 6, batch: Some(20), ..SamSde::default() };
+    let run = |control: Control| {
+        let start = FlowState::new(sum.parameters()).unwrap();
+        let (mut flow, mut walk) = (start.clone(), start);
+        while central.run(&*objective, &mut flow, &mut |_, _| control).unwrap() == Ending::Interrupted {}
+        while equation.run(&sum, &mut walk, &mut |_, _| control).unwrap() == Ending::Interrupted {}
+        (flow.point, walk.point)
+    };
+    assert_eq!(run(Control::Continue), run(Control::Interrupt));
+}
