@@ -26,6 +26,8 @@ use relief_training::{Adam, Momentum, Optimiser, Rule, Sam, Training, TrainingSt
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+/// A number of an alignment.
+type Pick = fn(&Alignment) -> f64;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const FOLDER: &str = "notebooks-data/edge-of-stability";
@@ -235,14 +237,13 @@ fn look(
         unreachable!("nothing interrupts")
     };
     let gradient_norm = curvature.gradient_norm();
-    let alignment = match run.aligned {
-        true => {
-            let rho = if let Rule::Sam(sam) = &run.training.rule { sam.rho } else { 0.0 };
-            let perturbed = at.displaced(curvature.gradient(), rho / gradient_norm)?;
-            let (_, perturbed) = gradient(&*objective, &perturbed)?;
-            Some(alignment(&eigen, [curvature.gradient(), &perturbed]))
-        }
-        false => None,
+    let alignment = if run.aligned {
+        let rho = if let Rule::Sam(sam) = &run.training.rule { sam.rho } else { 0.0 };
+        let perturbed = at.displaced(curvature.gradient(), rho / gradient_norm)?;
+        let (_, perturbed) = gradient(&*objective, &perturbed)?;
+        Some(alignment(&eigen, [curvature.gradient(), &perturbed]))
+    } else {
+        None
     };
     let first = &eigen.largest[0];
     let seen = Seen {
@@ -312,8 +313,8 @@ fn row(run: &Run, curve: &[Seen]) -> serde_json::Value {
         row["always_below_2_over_eta"] = curve.iter().all(|s| s.edge < gradient_descent).into();
     }
     if run.aligned {
-        let on = |pick: fn(&Alignment) -> f64| move |s: &Seen| s.alignment.as_ref().map_or(f64::NAN, pick);
-        let picks: [(&str, fn(&Alignment) -> f64); 4] = [
+        let on = |pick: Pick| move |s: &Seen| s.alignment.as_ref().map_or(f64::NAN, pick);
+        let picks: [(&str, Pick); 4] = [
             ("gradient_first", |a| a.first[0]),
             ("gradient_within", |a| a.within[0]),
             ("perturbed_first", |a| a.first[1]),
@@ -382,7 +383,7 @@ fn edges_figure(curves: &BTreeMap<String, Vec<Seen>>) -> Figure {
 
 fn alignment_figure(curves: &BTreeMap<String, Vec<Seen>>) -> Figure {
     let panel = |title: &str, run: &str| {
-        let on = |pick: fn(&Alignment) -> f64| move |s: &Seen| s.alignment.as_ref().map_or(f64::NAN, pick);
+        let on = |pick: Pick| move |s: &Seen| s.alignment.as_ref().map_or(f64::NAN, pick);
         let curve = &curves[run];
         let y = Axis::linear("share of the gradient's length").between(0.0, 1.04);
         let empty = Lines::new(title, Axis::linear("step"), y);

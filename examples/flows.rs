@@ -8,10 +8,13 @@
 use std::fs;
 use std::path::Path;
 
-use candle_core::DType;
+use candle_core::{DType, Device, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
 use relief_hessian::{Control, Curvature, DEFAULT_MEMORY, FiniteSum, Lanczos, Objective, Outcome, Silent};
 use relief_models::architecture::Architecture;
-use relief_models::data::{DataOptions, Dataset};
+use relief_models::data::{DataOptions, Dataset, Targets};
 use relief_models::loss::Loss;
 use relief_models::task::{Minibatches, TaskOptions};
 use relief_plot::{Axis, Figure, Lines, Mark, Panel, Reference, Series};
@@ -25,8 +28,8 @@ type Failure = Box<dyn std::error::Error>;
 
 const FOLDER: &str = "notebooks-data/flows";
 const MODEL: &str = "mlp:widths=64-16-10,activation=tanh";
-/// Gradient descent and its flows: examples, step size, steps.
-const DESCENT: (usize, f64, usize) = (200, 0.8, 1500);
+/// Gradient descent and its flows: step size, steps.
+const DESCENT: (f64, usize) = (0.4, 2500);
 const LOOK: usize = 5;
 /// SAM and its equations: examples, mini-batch, step size, radius, steps.
 const EXAMPLES: usize = 256;
@@ -88,16 +91,37 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
+/// The fifth Chebyshev polynomial at 20 points, whose hidden biases are weights of an input that is 1 (Cohen et al. 2021).
+fn chebyshev() -> Result<Minibatches, Failure> {
+    let xs: Vec<f64> = (0..20).map(|i| -1.0 + 2.0 * f64::from(i) / 19.0).collect();
+    let inputs: Vec<f64> = xs.iter().flat_map(|x| [*x, 1.0]).collect();
+    let targets: Vec<f64> = xs.iter().map(|x| 16.0 * x.powi(5) - 20.0 * x.powi(3) + 5.0 * x).collect();
+    let tensor = |values, shape| Tensor::from_vec(values, shape, &Device::Cpu);
+    let targets = Targets::Real(tensor(targets, (20, 1))?);
+    let data = Dataset::from_tensors("chebyshev", tensor(inputs, (20, 2))?, targets)?;
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let mut normal = |deviation: f64| deviation * random.sample::<f64, _>(StandardNormal);
+    let spread = (2.0_f64 / 101.0).sqrt();
+    let first = (0..100).flat_map(|_| [normal(1.9 * spread), 0.0]).collect();
+    let second = (0..100).map(|_| normal(spread)).collect();
+    let start = [("0.weight", tensor(first, (100, 2))?), ("2.weight", tensor(second, (1, 100))?)];
+    let start = start.map(|(name, t)| (name.to_string(), t)).into();
+    let model = Architecture::parse("mlp:widths=2-100-1,activation=tanh,bias=false")?;
+    Ok(Minibatches::new(&model, &start, &data, &options())?)
+}
+
+fn options() -> TaskOptions {
+    TaskOptions { dtype: DType::F64, loss: Some(Loss::HalfSquaredError), ..TaskOptions::default() }
+}
+
 fn digits(examples: usize) -> Result<Minibatches, Failure> {
-    let options = DataOptions { dtype: DType::F64, limit: Some(examples), ..Default::default() };
-    let data = Dataset::load("digits", &options)?;
+    let loading = DataOptions { dtype: DType::F64, limit: Some(examples), ..Default::default() };
+    let data = Dataset::load("digits", &loading)?;
     let inputs = data.inputs.broadcast_sub(&data.inputs.mean_keepdim(0)?)?;
     let data = Dataset::from_tensors("digits", inputs, data.targets)?;
     let model = Architecture::parse(MODEL)?;
     let start = model.random_parameters(data.example_shape(), 0, DType::F64)?;
-    let options =
-        TaskOptions { dtype: DType::F64, loss: Some(Loss::HalfSquaredError), ..TaskOptions::default() };
-    Ok(Minibatches::new(&model, &start, &data, &options)?)
+    Ok(Minibatches::new(&model, &start, &data, &options())?)
 }
 
 /// Loss and largest eigenvalue at a point.
@@ -127,8 +151,8 @@ fn observed<T>(
 }
 
 fn descent() -> Result<Vec<Curve>, Failure> {
-    let (examples, eta, steps) = DESCENT;
-    let sum = digits(examples)?;
+    let (eta, steps) = DESCENT;
+    let sum = chebyshev()?;
     let objective = sum.whole()?;
 
     let mut plain = Curve::named("gradient descent");
@@ -193,7 +217,7 @@ fn sam() -> Result<Vec<Vec<Curve>>, Failure> {
         for seed in 0..SEEDS {
             let mut curve = Curve::named(name);
             let mut seen = |step: usize, point: &[f64]| {
-                if step % SAM_LOOK != 0 {
+                if !step.is_multiple_of(SAM_LOOK) {
                     return Ok(());
                 }
                 let (loss, sharpness) = look(&*objective, point)?;
@@ -245,10 +269,11 @@ fn over_seeds(curves: &[Curve], of: impl Fn(&Curve) -> &Vec<f64>) -> (Vec<f64>, 
 fn summary(results: &Results) -> serde_json::Value {
     let [plain, flow, central] = &results.descent[..] else { return json!({}) };
     let half = plain.step.len() / 2;
+    // Gradient descent oscillates in bursts, so that only means over many of them can be compared.
     let relative = |mine: &[f64], theirs: &[f64]| {
-        short(mean(mine[half..].iter().zip(&theirs[half..]).map(|(a, b)| (a / b - 1.0).abs())))
+        short(mean(mine[half..].iter().copied()) / mean(theirs[half..].iter().copied()) - 1.0)
     };
-    let (_, eta, _) = DESCENT;
+    let (eta, _) = DESCENT;
     let n = central.step.len().min(plain.step.len());
     let sam: Vec<_> = results
         .sam
@@ -265,21 +290,20 @@ fn summary(results: &Results) -> serde_json::Value {
         })
         .collect();
     json!({
-        "model": MODEL,
         "descent": {
-            "examples": DESCENT.0, "eta": eta, "steps": DESCENT.2, "means_over": "the second half",
+            "model": "mlp:widths=2-100-1,activation=tanh,bias=false", "eta": eta, "steps": DESCENT.1, "means_over": "the second half",
             "central_flow_mean_loss_off": relative(&central.mean_loss[..n], &plain.mean_loss[..n]),
             "gradient_flow_loss_off": relative(&flow.loss[..n], &plain.mean_loss[..n]),
             "central_flow_sharpness_off": relative(&central.sharpness[..n], &plain.sharpness[..n]),
             "central_flow_largest_sharpness_times_eta_half":
                 short(0.5 * eta * central.sharpness.iter().copied().fold(0.0, f64::max)),
         },
-        "sam": { "examples": EXAMPLES, "batch": BATCH, "eta": ETA, "rho": RHO, "steps": STEPS, "seeds": SEEDS, "ends": sam },
+        "sam": { "model": MODEL, "examples": EXAMPLES, "batch": BATCH, "eta": ETA, "rho": RHO, "steps": STEPS, "seeds": SEEDS, "ends": sam },
     })
 }
 
 fn figure(results: &Results) -> Figure {
-    let (_, eta, _) = DESCENT;
+    let (eta, _) = DESCENT;
     let axis = || Axis::linear("step");
     let mut losses = Lines::new("Gradient descent and its flows", axis(), Axis::log("loss"));
     let mut sharpness = Lines::new("", axis(), Axis::linear("largest eigenvalue λ₁"))
@@ -310,8 +334,7 @@ fn figure(results: &Results) -> Figure {
     }
     let panels = [losses, sam_losses, sharpness, sam_sharpness].map(Panel::Lines).to_vec();
     Figure::new("", panels).in_columns(2).captioned(format!(
-        "Left: {} digits, η = {eta}, full batch. Right: {EXAMPLES} digits, η = {ETA}, mini-batches of {BATCH}; mean and \
-         standard deviation of {SEEDS} seeds. Perceptron 64-16-10 with tanh, half squared error.",
-        DESCENT.0
+        "Half squared error. Left: the fifth Chebyshev polynomial at 20 points, 100 tanh units, η = {eta}, full batch. Right: \
+         {EXAMPLES} digits, 64-16-10 with tanh, η = {ETA}, mini-batches of {BATCH}; mean and standard deviation of {SEEDS} seeds."
     ))
 }

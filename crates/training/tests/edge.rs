@@ -69,7 +69,6 @@ fn gradient_descent_settles_at_two_over_eta() {
     let training = Training { eta: 0.2, steps: 10_000, ..Training::default() };
     let (seen, state) = settled(&sum, &training);
     let sharpness = mean(seen.iter().map(|s| s.0));
-    println!("{sharpness} {:?}", seen.iter().step_by(17).collect::<Vec<_>>());
     assert!((sharpness / gradient_descent_edge(0.2) - 1.0).abs() < 0.03, "{sharpness}");
     // The search found the largest eigenvalue of the explicit matrix.
     let last = seen.last().unwrap().0;
@@ -84,7 +83,6 @@ fn sharpness_aware_minimization_settles_at_its_own_edge() {
     let (seen, _) = settled(&sum, &training);
     let (sharpness, edge) =
         (mean(seen.iter().map(|s| s.0)), mean(seen.iter().map(|s| sam_edge(0.1, 0.05, s.1))));
-    println!("{sharpness} {edge} {:?}", seen.iter().step_by(17).collect::<Vec<_>>());
     assert!((sharpness / edge - 1.0).abs() < 0.06, "{sharpness} at an edge of {edge}");
     assert!(seen.iter().all(|s| sam_edge(0.1, 0.05, s.1) < gradient_descent_edge(0.1)));
 }

@@ -175,15 +175,14 @@ fn gradient_descent_leaves_gradient_flow_at_the_edge() {
         if step.sharpness > 2.0 / eta && crossing.is_none() {
             crossing = Some(at as usize);
         }
-        if (state.time / eta - at).abs() < 1e-6 {
-            if let Some(iterate) = iterates.get(&(at as usize)) {
-                apart.insert(at as usize, distance(iterate, &state.point));
-            }
+        if (state.time / eta - at).abs() < 1e-6
+            && let Some(iterate) = iterates.get(&(at as usize))
+        {
+            apart.insert(at as usize, distance(iterate, &state.point));
         }
         Control::Continue
     })
     .unwrap();
-    println!("{crossing:?} {apart:?}");
     let crossing = crossing.expect("the flow crosses the edge");
     let before = apart.range(..crossing * 9 / 10).map(|(_, d)| *d).fold(0.0, f64::max);
     let after = *apart.values().last().unwrap();
@@ -225,30 +224,19 @@ fn the_central_flow_follows_the_mean_of_gradient_descent() {
         .unwrap();
     let flow = CentralFlow { eta, steps, ..CentralFlow::default() };
     let mut state = FlowState::new(sum.parameters()).unwrap();
-    let (mut predicted, mut plain, mut sharpest, mut residual) = (vec![], vec![], 0.0_f64, 0.0_f64);
+    let (mut predicted, mut sharpest, mut residual) = (vec![], 0.0_f64, 0.0_f64);
     flow.run(&*objective, &mut state, &mut |step, _| {
         predicted.push(step.mean_loss);
-        plain.push(step.loss);
         sharpest = sharpest.max(step.eigenvalues[0]);
         residual = residual.max(step.residual);
         Control::Continue
     })
     .unwrap();
     let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
-    for from in (0..steps).step_by(250) {
-        let range = from..from + 250;
-        println!(
-            "{from}: GD {:.5e} predicted {:.5e} on the flow {:.5e}",
-            mean(&losses[range.clone()]),
-            mean(&predicted[range.clone()]),
-            mean(&plain[range])
-        );
-    }
-    println!("sharpest {sharpest}, residual {residual:.1e}");
     assert!(residual <= 1e-9 && sharpest < 2.0 / eta * 1.01, "{sharpest}, {residual}");
     let late = steps / 2..steps;
     let (found, expected) = (mean(&losses[late.clone()]), mean(&predicted[late]));
-    assert!((expected / found - 1.0).abs() < 0.1, "predicted {expected}, found {found}");
+    assert!((expected / found - 1.0).abs() < 0.05, "predicted {expected}, found {found}");
 }
 
 #[test]
@@ -313,7 +301,6 @@ fn without_mini_batches_the_third_order_stays_nearer_to_sharpness_aware_minimiza
         distance(&state.point, &sam.point)
     };
     let (second, third) = (apart(SdeOrder::Second), apart(SdeOrder::Third));
-    println!("apart {second} and {third}");
     assert!(third < 0.5 * second, "{third} against {second}");
 }
 
@@ -379,4 +366,20 @@ fn what_cannot_be_is_said() {
     let equation = SamSde { batch: Some(30), ..SamSde::default() };
     let error = equation.run(&sum, &mut state, &mut |_, _| Control::Continue).unwrap_err().to_string();
     assert!(error.contains("cannot be taken from 20"), "{error}");
+}
+
+#[test]
+fn central_flow_and_equations_go_on_to_the_same_digits() {
+    let sum = digits(60, "64-4-10");
+    let objective = sum.whole().unwrap();
+    let central = CentralFlow { eta: 1.5, steps: 12, ..CentralFlow::default() };
+    let equation = SamSde { steps: 6, batch: Some(20), ..SamSde::default() };
+    let run = |control: Control| {
+        let start = FlowState::new(sum.parameters()).unwrap();
+        let (mut flow, mut walk) = (start.clone(), start);
+        while central.run(&*objective, &mut flow, &mut |_, _| control).unwrap() == Ending::Interrupted {}
+        while equation.run(&sum, &mut walk, &mut |_, _| control).unwrap() == Ending::Interrupted {}
+        (flow.point, walk.point)
+    };
+    assert_eq!(run(Control::Continue), run(Control::Interrupt));
 }
