@@ -2,8 +2,7 @@
 
 mod draws;
 
-use relief_hessian::Control;
-use relief_hessian::{Curvature, Error, FiniteSum, Observer, Outcome, Progress, Result};
+use relief_hessian::{Control, Curvature, Error, FiniteSum, Observer, Outcome, Progress, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::arithmetic::dot;
