@@ -158,7 +158,7 @@ fn what_cannot_be_tracked_is_refused() {
     let pattern = way(folder.path(), &[5]);
     let with = |more: &'static [&'static str]| [&["track", pattern.as_str()][..], &PROBLEM, more].concat();
     refuses(&with(&["--eta", "0"]), 2, &["--eta"]);
-    refuses(&with(&["--eta", "0.1", "--rho", "-1"]), 2, &["rho"]);
+    refuses(&with(&["--eta", "0.1", "--rho", "0"]), 2, &["--rho"]);
     refuses(&with(&["--momentum", "1"]), 2, &["--momentum"]);
     refuses(&with(&["--tol", "0"]), 2, &["--tol"]);
     refuses(&with(&["--noise"]), 2, &["--batch"]);

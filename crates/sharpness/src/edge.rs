@@ -8,12 +8,12 @@ pub fn gradient_descent_edge(eta: f64) -> f64 {
     2.0 / eta
 }
 
-/// (2 + 2 mu)/eta: the same with heavy-ball momentum mu, v <- mu v + g (Polyak 1964; Cohen et al. 2021, section 3.4).
+/// (2 + 2 mu)/eta: the same with heavy-ball momentum mu, v <- mu v + g (Polyak 1964; Cohen et al. 2021).
 pub fn heavy_ball_edge(eta: f64, momentum: f64) -> f64 {
     (2.0 + 2.0 * momentum) / eta
 }
 
-/// (2 + 2 mu)/(eta (1 + 2 mu)): the same with Nesterov's momentum, where the step is g + mu v (same section).
+/// (2 + 2 mu)/(eta (1 + 2 mu)): the same with Nesterov's momentum, where the step is g + mu v (same paper).
 pub fn nesterov_edge(eta: f64, momentum: f64) -> f64 {
     heavy_ball_edge(eta, momentum) / (1.0 + 2.0 * momentum)
 }

@@ -1,9 +1,8 @@
 //! The kernel norm, which says when the noise of mini-batches destabilises what gradient descent would not.
 
-use relief_hessian::{Control, Error, Progress};
 use relief_hessian::{
-    Curvature, Deflated, Lanczos, MissedCopies, Observer, Outcome, Result, SpectralDensity, SpectrumObserver,
-    SpectrumOutcome, SpectrumProgress, SymmetricOperator, Wanted,
+    Control, Curvature, Deflated, Error, Lanczos, MissedCopies, Observer, Outcome, Progress, Result,
+    SpectralDensity, SpectrumObserver, SpectrumOutcome, SpectrumProgress, SymmetricOperator, Wanted,
 };
 use serde::{Deserialize, Serialize};
 

@@ -2,8 +2,7 @@
 
 mod draws;
 
-use relief_hessian::Control;
-use relief_hessian::{Curvature, Error, FiniteSum, Observer, Outcome, Progress, Result};
+use relief_hessian::{Control, Curvature, Error, FiniteSum, Observer, Outcome, Progress, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::arithmetic::dot;
@@ -53,14 +52,14 @@ pub struct MeasuredNoise {
     pub draws: usize,
     /// Whether the batch sharpness is as exact as asked.
     pub reached: bool,
-    /// E[`g_B`'`H_B` `g_B` / |`g_B`|^2]: saturates at 2/eta at the edge of stochastic stability (arXiv 2412.20553).
+    /// `E[g_B' H_B g_B / |g_B|^2]`: saturates at 2/eta at the edge of stochastic stability (arXiv 2412.20553).
     pub batch_sharpness: Mean,
-    /// E[`g_B`'`H_B` `g_B`] / E[|`g_B`|^2].
+    /// `E[g_B' H_B g_B] / E[|g_B|^2]`.
     pub ratio_of_means: Mean,
-    /// E[`g_B`'H `g_B`] / |g|^2, gradient-noise interaction (same paper); none where g is zero.
+    /// `E[g_B' H g_B] / |g|^2`, gradient-noise interaction (same paper); none where g is zero.
     pub interaction: Option<Mean>,
     /// tr(Cov g) / |g|^2 of single examples' gradients, in examples: the size of mini-batch at which noise and gradient have equal
-    /// weight (McCandlish et al. 2018, eq. 2.9). None for mini-batches of all examples, or where g is zero.
+    /// weight (`McCandlish` et al. 2018). None for mini-batches of all examples, or where g is zero.
     pub scale: Option<Mean>,
     /// Examples whose gradient was computed, and whose Hessian was multiplied with a vector.
     pub work: [usize; 2],

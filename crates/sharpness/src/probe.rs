@@ -213,10 +213,13 @@ impl Probe {
     }
 }
 
+/// Vectors to start a search from.
+type Start<'a> = Option<&'a [Vec<f64>]>;
+
 /// The start of the Hessian's search, and of the preconditioned one's.
-fn split(start: &[Vec<f64>], top: usize) -> (Option<&[Vec<f64>]>, Option<&[Vec<f64>]>) {
+fn split(start: &[Vec<f64>], top: usize) -> (Start<'_>, Start<'_>) {
     let (hessian, adam) = start.split_at(top.min(start.len()));
-    let some = |vectors: &'_ [Vec<f64>]| !vectors.is_empty();
+    let some = |vectors: &[Vec<f64>]| !vectors.is_empty();
     (Some(hessian).filter(|v| some(v)), Some(adam).filter(|v| some(v)))
 }
 

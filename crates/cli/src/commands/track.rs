@@ -88,6 +88,7 @@ pub(crate) struct TrainingArguments {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 struct ProbeArguments {
     /// How many eigenvalues
     #[arg(short, value_name = "K", default_value_t = 5, help_heading = "Probe")]
