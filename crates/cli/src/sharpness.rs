@@ -5,7 +5,7 @@ mod settings;
 pub(crate) mod table;
 
 use candle_core::Tensor;
-use relief_hessian::{Curvature, Error, Lanczos, Objective, Parameters, Sampling, Target, matching};
+use relief_hessian::{Curvature, Error, Lanczos, Parameters, Sampling, Target, matching};
 use relief_models::task::Minibatches;
 use relief_sharpness::measures::{
     Apgd, AverageCase, Ball, Centre, CriticalStep, Keskar, MSharpness, Measure, Noise, PacBayesSigma,
