@@ -194,11 +194,10 @@ impl Given<'_> {
             let (drop, draws, seed) = (self.settings.drop, self.settings.draws, self.seed);
             let settings = PacBayesSigma { drop, scale, draws, seed, ..PacBayesSigma::default() };
             let sigma = settings.measure(self.centre, &accuracy)?;
-            if scale == Scale::None {
-                rows.push(pac_bayes_origin(&sigma, self.centre, examples));
-            }
-            rows.push(pac_bayes_flatness(&sigma, examples));
+            let origin = (scale == Scale::None).then(|| pac_bayes_origin(&sigma, self.centre, examples));
+            let flatness = pac_bayes_flatness(&sigma, examples);
             rows.push(sigma);
+            rows.extend(origin.into_iter().chain([flatness]));
         }
         Ok(rows)
     }

@@ -80,8 +80,8 @@ impl Perturbation {
         let sign = |s: f64| if s == 0.0 { 0.0 } else { s.signum() };
         let mut unit: Vec<f64> = if self.norm.is_infinite() {
             slopes.iter().map(|s| sign(*s)).collect()
-        } else if self.norm == 1.0 {
-            let first = slopes.iter().position(|s| s.abs() == steepest);
+        } else if self.norm <= 1.0 {
+            let first = slopes.iter().position(|s| s.abs() >= steepest);
             slopes.iter().enumerate().map(|(i, s)| if Some(i) == first { sign(*s) } else { 0.0 }).collect()
         } else {
             let q = self.norm / (self.norm - 1.0);
