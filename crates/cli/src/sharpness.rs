@@ -5,7 +5,7 @@ mod settings;
 pub(crate) mod table;
 
 use candle_core::Tensor;
-use relief_hessian::{Curvature, Error, Lanczos, Objective, Parameters, Sampling, Target, matching};
+use relief_hessian::{Curvature, Error, Lanczos, Parameters, Sampling, Target, matching};
 use relief_models::task::Minibatches;
 use relief_sharpness::measures::{
     Apgd, AverageCase, Ball, Centre, CriticalStep, Keskar, MSharpness, Measure, Noise, PacBayesSigma,
@@ -194,11 +194,10 @@ impl Given<'_> {
             let (drop, draws, seed) = (self.settings.drop, self.settings.draws, self.seed);
             let settings = PacBayesSigma { drop, scale, draws, seed, ..PacBayesSigma::default() };
             let sigma = settings.measure(self.centre, &accuracy)?;
-            if scale == Scale::None {
-                rows.push(pac_bayes_origin(&sigma, self.centre, examples));
-            }
-            rows.push(pac_bayes_flatness(&sigma, examples));
+            let origin = (scale == Scale::None).then(|| pac_bayes_origin(&sigma, self.centre, examples));
+            let flatness = pac_bayes_flatness(&sigma, examples);
             rows.push(sigma);
+            rows.extend(origin.into_iter().chain([flatness]));
         }
         Ok(rows)
     }

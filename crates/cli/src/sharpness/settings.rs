@@ -34,7 +34,7 @@ pub(crate) struct Settings {
 
     /// T of adaptive measures: |w|, |w| + eta, or that for tensors called weight and 1 for the others
     #[arg(long, value_enum, default_value = "magnitude", help_heading = "Measures")]
-    pub(super) scale: ScaleArgument,
+    scale: ScaleArgument,
 
     /// eta of --scale
     #[arg(long, value_name = "E", default_value_t = 0.01, help_heading = "Measures")]

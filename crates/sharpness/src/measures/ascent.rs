@@ -35,7 +35,7 @@ impl Default for Apgd {
 pub enum Ball {
     /// |u|_2.
     L2,
-    /// The largest |u_i|.
+    /// The largest entry's magnitude.
     Linf,
 }
 

@@ -146,7 +146,7 @@ fn searches_go_beyond_the_single_step() {
 }
 
 #[test]
-fn names_are_unique_and_rows_survive_json() {
+fn names_are_unique_and_values_are_finite() {
     let rows = &both()[0].1;
     let mut names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     names.sort_unstable();
