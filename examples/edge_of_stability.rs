@@ -13,8 +13,8 @@ use std::sync::Mutex;
 use candle_core::DType;
 use rayon::ThreadPoolBuilder;
 use relief_hessian::{
-    Control, Curvature, DEFAULT_MEMORY, Eigen, FiniteSum, Lanczos, Outcome, Result, Silent,
-    SymmetricOperator, Wanted, gradient,
+    Control, Curvature, DEFAULT_MEMORY, Eigen, FiniteSum, Lanczos, Outcome, Result, Scaled, Silent, Wanted,
+    gradient,
 };
 use relief_models::architecture::Architecture;
 use relief_models::data::{DataOptions, Dataset};
@@ -136,25 +136,6 @@ fn edge(training: &Training, gradient_norm: f64) -> f64 {
     }
 }
 
-/// D A D.
-struct Scaled<'a>(&'a dyn SymmetricOperator, Vec<f64>);
-
-impl SymmetricOperator for Scaled<'_> {
-    fn dim(&self) -> usize {
-        self.1.len()
-    }
-
-    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
-        self.0.apply(&product(x, &self.1), y)?;
-        y.iter_mut().zip(&self.1).for_each(|(y, d)| *y *= d);
-        Ok(())
-    }
-}
-
-fn product(x: &[f64], y: &[f64]) -> Vec<f64> {
-    x.iter().zip(y).map(|(x, y)| x * y).collect()
-}
-
 fn dot(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| x * y).sum()
 }
@@ -230,7 +211,7 @@ fn look(
         Optimiser::Adam(adam) => adam.preconditioner(state.step, &state.means[1]),
         Optimiser::Sgd(_) => vec![1.0; at.len()],
     };
-    let operator = Scaled(&hessian, scales.iter().map(|p| 1.0 / p.sqrt()).collect());
+    let operator = Scaled::preconditioned(&hessian, &scales)?;
     let k = if run.aligned { SUBSPACE + 1 } else { 1 };
     let lanczos = Lanczos { wanted: Wanted::Largest { k }, tolerance: 1e-4, ..Lanczos::default() };
     let Outcome::Done(eigen) = lanczos.run(&operator, start.as_deref(), &mut Silent)? else {

@@ -215,8 +215,7 @@ impl Given<'_> {
         }
         // The network's own order says which layer is the last.
         let wanted = self.loaded.architecture.wanted(self.loaded.data.example_shape())?;
-        let last =
-            wanted.into_iter().map(|(name, ..)| name).filter(|name| matrices.contains(name)).next_back();
+        let last = wanted.into_iter().map(|(name, ..)| name).rfind(|name| matrices.contains(name));
         Ok(last.into_iter().collect())
     }
 }

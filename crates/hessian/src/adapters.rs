@@ -169,6 +169,16 @@ impl<A: SymmetricOperator> Scaled<A> {
         }
         Ok(Self { operator, scales })
     }
+
+    /// P^-1/2 A P^-1/2 with a positive diagonal P: it has the eigenvalues of P^-1 A, and is symmetric.
+    pub fn preconditioned(operator: A, diagonal: &[f64]) -> Result<Self> {
+        if let Some(bad) = diagonal.iter().find(|p| !(p.is_finite() && **p > 0.0)) {
+            return Err(Error::Input(format!(
+                "an entry of the preconditioner is {bad}, but all must be positive and finite"
+            )));
+        }
+        Self::new(operator, diagonal.iter().map(|p| 1.0 / p.sqrt()).collect())
+    }
 }
 
 impl<A: SymmetricOperator> SymmetricOperator for Scaled<A> {

@@ -8,13 +8,13 @@ use crate::lanczos::vectors::{coefficients, dot, norm, scale, subtract};
 use crate::{Curvature, DEFAULT_MEMORY, Error, FiniteSum, Parameters, Result};
 
 /// The Gauss-Newton matrix of a cross-entropy over C classes as a sum of four (Papyan 2020, "Traces of class/cross-class
-/// structure pervade deep learning spectra", section 3). With g_icy the gradient of example i of class c for the label y, each
+/// structure pervade deep learning spectra", section 3). With `g_icy` the gradient of example i of class c for the label y, each
 /// weighted with the network's probability of y over the number of examples:
 ///
-/// - *between classes*: the means g_c over all examples of a class and labels y other than c; rank C at most;
-/// - *cross-class*: the means g_cy over the examples of a class, less g_c; rank C (C - 2) at most;
-/// - *own label*: the means g_cc;
-/// - *within*: what is left of each g_icy; the bulk.
+/// - *between classes*: the means `g_c` over all examples of a class and labels y other than c; rank C at most;
+/// - *cross-class*: the means `g_cy` over the examples of a class, less `g_c`; rank C (C - 2) at most;
+/// - *own label*: the means `g_cc`;
+/// - *within*: what is left of each `g_icy`; the bulk.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassStructure {
     /// Traces of the four parts, which add up to the Gauss-Newton matrix' trace.
@@ -23,10 +23,10 @@ pub struct ClassStructure {
     pub between: Vec<f64>,
     /// Eigenvalues of the cross-class part, descending.
     pub cross: Vec<f64>,
-    /// Orthonormal vectors that span the g_c.
+    /// Orthonormal vectors that span the `g_c`.
     #[serde(skip)]
     pub between_span: Vec<Vec<f64>>,
-    /// Orthonormal vectors that span all g_cy.
+    /// Orthonormal vectors that span all `g_cy`.
     #[serde(skip)]
     pub whole_span: Vec<Vec<f64>>,
     /// Backward passes over the data set that it took.

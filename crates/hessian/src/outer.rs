@@ -5,9 +5,9 @@ use candle_core::{DType, Tensor};
 use crate::operator::SymmetricOperator;
 use crate::{Curvature, Error, Result};
 
-/// The mean over examples i of (1/K) `sum_k` J_i' c_ik c_ik' J_i, J_i the Jacobian of an example's outputs and c_ik some vectors
+/// The mean over examples i of `(1/K) sum_k J_i' c_ik c_ik' J_i`, `J_i` the Jacobian of an example's outputs and `c_ik` some vectors
 /// like them. With c the gradient of the example's own loss in its outputs this is the *empirical Fisher matrix*, the mean of
-/// g_i g_i'; with c the same gradient for targets drawn from the model's own distribution, it is an unbiased estimate of the
+/// `g_i g_i'`; with c the same gradient for targets drawn from the model's own distribution, it is an unbiased estimate of the
 /// *Fisher matrix* (Kunstner, Hennig & Balles 2019, eq. 3 and 5). Weight decay has no part in it.
 ///
 /// A product costs a forward and a backward pass over tangents, as one with the Gauss-Newton matrix. An example of a text is the

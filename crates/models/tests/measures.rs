@@ -89,8 +89,8 @@ fn examples_losses_have_the_loss_as_their_mean() {
 
 #[test]
 fn slopes_of_examples_are_differences_of_their_losses() {
-    let outputs: Vec<f64> = (0..12).map(|i| ((i * 37) % 23) as f64 / 9.0 - 1.0).collect();
-    let direction: Vec<f64> = (0..12).map(|i| ((i * 29) % 17) as f64 / 8.0 - 1.0).collect();
+    let outputs: Vec<f64> = (0..12).map(|i| f64::from((i * 37) % 23) / 9.0 - 1.0).collect();
+    let direction: Vec<f64> = (0..12).map(|i| f64::from((i * 29) % 17) / 8.0 - 1.0).collect();
     let moved = |step: f64| {
         let entries: Vec<f64> = outputs.iter().zip(&direction).map(|(x, d)| x + step * d).collect();
         Tensor::from_vec(entries, (4, 3), &Device::Cpu).unwrap()

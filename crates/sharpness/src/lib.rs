@@ -14,7 +14,6 @@ pub mod measures;
 mod noise;
 mod perturbation;
 mod phantom;
-mod preconditioned;
 mod probe;
 
 pub use alignment::{Alignment, HessianGradient};
@@ -26,5 +25,4 @@ pub use kernel_norm::{KernelNorm, MeasuredKernelNorm, Sgd, kernel_norm};
 pub use noise::{Mean, MeasuredNoise, Noise};
 pub use perturbation::{Perturbation, Scale};
 pub use phantom::{Phantom, gini, output_slopes};
-pub use preconditioned::Preconditioned;
 pub use probe::{AdamSetting, Edges, Perturb, Probe, Probed, Setting, ThirdOrder};

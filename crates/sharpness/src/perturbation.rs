@@ -66,7 +66,6 @@ impl Scale {
 
 impl Perturbation {
     /// The perturbation of radius 1 at a point with gradient `gradient`; an error where it has no direction.
-    #[expect(clippy::float_cmp, reason = "settings as they were written, and the entry that is the largest")]
     pub fn direction(&self, gradient: &[f64], at: &Parameters) -> Result<Vec<f64>> {
         if self.norm.is_nan() || self.norm < 1.0 {
             return Err(Error::Input(format!(

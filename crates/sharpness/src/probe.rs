@@ -6,7 +6,7 @@ mod setting;
 
 use relief_hessian::{
     Curvature, DEFAULT_MEMORY, Eigen, FiniteSum, Lanczos, MissedCopies, Objective, Observer, Outcome,
-    Parameters, Result, Sampling, SymmetricOperator, Target, Trace, TraceEstimate, Wanted, gradient,
+    Parameters, Result, Sampling, Scaled, SymmetricOperator, Target, Trace, TraceEstimate, Wanted, gradient,
     third_products,
 };
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,6 @@ use crate::arithmetic::{dot, norm};
 use crate::kernel_norm::Sgd;
 use crate::noise::Noise;
 use crate::phantom::Phantom;
-use crate::preconditioned::Preconditioned;
 
 pub use probed::{Edges, Probed, ThirdOrder};
 pub use setting::{AdamSetting, Perturb, Setting};
@@ -105,7 +104,7 @@ impl Probe {
         let mut vectors = eigen.vectors.clone();
         let mut preconditioned = None;
         if let Some(adam) = &setting.adam {
-            let operator = Preconditioned::new(&hessian, adam.preconditioner)?;
+            let operator = Scaled::preconditioned(&hessian, adam.preconditioner)?;
             let found = done!(self.solver(1).run(&operator, adam_start, &mut relay)?);
             relay.begin_anew(found.products);
             products += found.products;

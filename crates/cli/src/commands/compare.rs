@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use clap::{Args, ValueEnum};
 use relief_hessian::{
     Affine, Curvature, Eigen, EigenPair, Frobenius, FrobeniusEstimate, Lanczos, Matrix, Objective, Outcome,
-    Sampling, Sum, Target, Wanted, principal_angles,
+    Parameters, Sampling, Sum, Target, Wanted, principal_angles,
 };
 use relief_models::task::Task;
 use relief_plot::{Axis, ColourMap, Figure, Lines, Panel, Series};
@@ -299,7 +299,7 @@ impl Study<'_> {
 /// The loaded task at another point, with that point's running statistics.
 fn task(loaded: &Loaded, point: &points::Point) -> Result<Task, Failure> {
     let mut tensors = loaded.tensors.clone();
-    let named = point.parameters.iter().chain(point.statistics.iter().flat_map(|s| s.iter()));
+    let named = point.parameters.iter().chain(point.statistics.iter().flat_map(Parameters::iter));
     tensors.extend(named.map(|(name, tensor): (&str, &Tensor)| (name.to_string(), tensor.clone())));
     Ok(Task::new(&loaded.architecture, &tensors, &loaded.data, &loaded.options)?)
 }

@@ -191,7 +191,7 @@ fn value(eigen: &Eigen) -> f64 {
 
 fn sizes(asked: &[usize], examples: usize) -> Result<Vec<usize>, Failure> {
     let all: Vec<usize> = if asked.is_empty() {
-        (4..).map(|power| 1 << power).take_while(|size| 2 * size <= examples).collect()
+        (4..31).map(|power| 1 << power).take_while(|size| 2 * size <= examples).collect()
     } else {
         asked.to_vec()
     };

@@ -1,7 +1,7 @@
 //! Alignments and their bounds on a matrix whose eigenvectors are known.
 
 use relief_hessian::{Dense, Eigen, Lanczos, MissedCopies, Silent, SymmetricOperator, Wanted};
-use relief_sharpness::{Alignment, HessianGradient, Preconditioned};
+use relief_sharpness::{Alignment, HessianGradient};
 
 use super::{assert_close, done, dot, norm, numbers, product};
 
@@ -87,7 +87,7 @@ fn nothing_is_said_of_a_zero_vector() {
 fn the_preconditioned_matrix_has_the_eigenvalues_of_the_product() {
     let diagonal: Vec<f64> = (0..N).map(|i| 2.0 + i as f64).collect();
     let (matrix, _) = rotated(&numbers(N, 2));
-    let scaled = Preconditioned::new(&matrix, &diagonal).unwrap();
+    let scaled = relief_hessian::Scaled::preconditioned(&matrix, &diagonal).unwrap();
     let (x, y) = (numbers(N, 3), numbers(N, 9));
     assert_close(dot(&product(&scaled, &x), &y), dot(&product(&scaled, &y), &x), 1e-12);
     let eigen = done(Lanczos::default().run(&scaled, None, &mut Silent).unwrap());
@@ -97,7 +97,7 @@ fn the_preconditioned_matrix_has_the_eigenvalues_of_the_product() {
     let gap: Vec<f64> = image.iter().zip(&v).map(|(a, b)| a - eigen.largest[0].value * b).collect();
     assert!(norm(&gap) < 1e-5 * norm(&image));
     for bad in [vec![1.0; N - 1], vec![0.0; N], vec![f64::NAN; N]] {
-        assert!(Preconditioned::new(&matrix, &bad).is_err());
+        assert!(relief_hessian::Scaled::preconditioned(&matrix, &bad).is_err());
     }
     assert_eq!(scaled.dim(), N);
 }
