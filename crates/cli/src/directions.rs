@@ -7,9 +7,11 @@ use candle_core::DType;
 use relief_hessian::{
     Curvature, Eigen, EigenPair, Lanczos, Objective, Outcome, Parameters, Wanted, gradient,
 };
-use relief_landscape::{Ascent, RandomDirection};
+use relief_landscape::RandomDirection;
 use relief_models::checkpoint::Checkpoint;
 use relief_plot::studies;
+use relief_sharpness::{Perturbation, Scale};
+use relief_training::Adam;
 
 use crate::arguments::RunArguments;
 use crate::exit::Failure;
@@ -18,12 +20,15 @@ use crate::saved::stem;
 use crate::{numbers, progress, scans};
 
 /// A direction's name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Named {
     Random,
     /// An eigenvector of the Hessian; 1 is the one of the largest eigenvalue.
     Eigen(usize),
-    Ascent(Ascent),
+    /// Along the gradient, or a perturbation of sharpness-aware minimization: a coordinate is its radius rho.
+    Ascent(Perturbation),
+    /// Adam's first step: a coordinate is the step size.
+    Adam,
     /// Tensors under the parameters' names.
     File(PathBuf),
 }
@@ -39,10 +44,10 @@ impl FromStr for Named {
         Ok(match text {
             "random" => Self::Random,
             "eigen" => Self::Eigen(1),
-            "gradient" | "sam" => Self::Ascent(Ascent::Gradient),
-            "sam-inf" => Self::Ascent(Ascent::Sign),
-            "asam" => Self::Ascent(Ascent::Adaptive),
-            "adam" => Self::Ascent(Ascent::Adam),
+            "gradient" | "sam" => Self::Ascent(Perturbation::default()),
+            "sam-inf" => Self::Ascent(Perturbation { norm: f64::INFINITY, ..Perturbation::default() }),
+            "asam" => Self::Ascent(Perturbation { scale: Scale::Magnitude, ..Perturbation::default() }),
+            "adam" => Self::Adam,
             file if file.ends_with(".safetensors") => Self::File(file.into()),
             other => {
                 let rank = other.strip_prefix("eigen:").and_then(|rank| rank.parse().ok());
@@ -111,7 +116,7 @@ pub(crate) fn make(
         slope = curvature.gradient().to_vec();
         work = (eigen.products, curvature.gradients());
         (pairs, vectors) = (eigen.largest, eigen.vectors);
-    } else if names.iter().any(|name| matches!(name, Named::Ascent(_))) {
+    } else if names.iter().any(|name| matches!(name, Named::Ascent(_) | Named::Adam)) {
         slope = gradient(objective, at)?.1;
         work.1 = 1;
     }
@@ -146,14 +151,27 @@ pub(crate) fn make(
             }
             Named::Ascent(ascent) => {
                 let (label, unit) = match ascent {
-                    Ascent::Gradient => ("gradient", "L2 distance"),
-                    Ascent::Sign => ("sign of the gradient", "radius ρ in the maximum norm"),
-                    Ascent::Adaptive => ("adaptive SAM perturbation", "radius ρ"),
-                    Ascent::Adam => ("Adam's first step", "step size η"),
+                    Perturbation { scale: Scale::Magnitude, .. } => ("adaptive SAM perturbation", "radius ρ"),
+                    Perturbation { norm, .. } if norm.is_infinite() => {
+                        ("sign of the gradient", "radius ρ in the maximum norm")
+                    }
+                    _ => ("gradient", "L2 distance"),
                 };
-                let vector = ascent.direction(&slope, &at.to_vec()?)?;
+                let vector = ascent.direction(&slope, at)?;
                 Direction { vector, label: label.into(), unit, random: None, eigen: None }
             }
+            Named::Adam if slope.iter().all(|g| *g == 0.0) => {
+                return Err(Failure::Numbers(
+                    "the gradient is zero here, so that Adam takes no step: take another direction".into(),
+                ));
+            }
+            Named::Adam => Direction {
+                vector: Adam::default().first_step(&slope),
+                label: "Adam's first step".into(),
+                unit: "step size η",
+                random: None,
+                eigen: None,
+            },
             Named::File(path) => Direction {
                 vector: read(at, path)?,
                 label: stem(&path.display().to_string()),

@@ -3,6 +3,7 @@
 mod allocator;
 mod arguments;
 mod commands;
+mod comparison;
 mod connection_figures;
 mod connections;
 mod curve_state;

@@ -21,7 +21,7 @@ use crate::survey::{Found, FoundClass, FoundCurvature, Lies};
 use crate::traces::{Mark, Trace};
 
 /// Which plane, as it is named on the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Choice {
     /// Of two directions.
     Along([Named; 2]),

@@ -14,7 +14,6 @@
 //! ([`MergeTree`]), the widths of basins ([`Basin`]), its [`roughness`]; [`convexity`] is the Hessian's own answer.
 
 mod alignment;
-mod ascent;
 mod assessment;
 mod assignment;
 mod barrier;
@@ -29,7 +28,6 @@ mod shape;
 mod slice;
 
 pub use alignment::{Alignment, Start, Sweep, WeightMatching};
-pub use ascent::Ascent;
 pub use assessment::{Assessment, Errors};
 pub use assignment::best_assignment;
 pub use barrier::Barrier;

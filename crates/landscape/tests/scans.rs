@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use proptest::prelude::*;
 use relief_hessian::{Control, Parameters};
 use relief_landscape::{
-    Ascent, Barrier, Measures, Normalisation, Points, RandomDirection, Scan, Slice, Vectors, between, cosine,
+    Barrier, Measures, Normalisation, Points, RandomDirection, Scan, Slice, Vectors, between, cosine,
     orthogonalised, scan,
 };
 
@@ -172,24 +172,6 @@ fn order_stops_and_errors_change_no_digit() {
     for which in 0..2 {
         assert_eq!(found.measure(which), truth.measure(which));
     }
-}
-
-#[test]
-fn directions_from_the_gradient_follow_their_papers() {
-    let (g, w) = ([3.0, -4.0, 0.0], [2.0, 0.5, 7.0]);
-    let close = |ascent: Ascent, expected: [f64; 3]| {
-        let found = ascent.direction(&g, &w).unwrap();
-        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-8), "{found:?}");
-    };
-    close(Ascent::Gradient, [0.6, -0.8, 0.0]);
-    close(Ascent::Sign, [1.0, -1.0, 0.0]);
-    // w g = (6, -2, 0), whose norm is sqrt(40); w^2 g = (12, -1, 0).
-    close(Ascent::Adaptive, [12.0 / 40f64.sqrt(), -1.0 / 40f64.sqrt(), 0.0]);
-    close(Ascent::Adam, [-1.0, 1.0, 0.0]);
-    for none in [[0.0; 3], [f64::NAN, 1.0, 1.0]] {
-        assert!(Ascent::Gradient.direction(&none, &w).is_err());
-    }
-    assert!(Ascent::Adaptive.direction(&g, &[0.0, 0.0, 1.0]).is_err());
 }
 
 #[test]

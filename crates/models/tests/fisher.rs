@@ -16,7 +16,7 @@ fn mean_outer(loss: Loss, outputs: &Tensor) -> Vec<Vec<f64>> {
         assert_eq!(c.dims(), outputs.dims());
         let c = c.get(0).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
         for (row, a) in sum.iter_mut().zip(&c) {
-            row.iter_mut().zip(&c).for_each(|(s, b)| *s += a * b / draws as f64);
+            row.iter_mut().zip(&c).for_each(|(s, b)| *s += a * b / f64::from(draws));
         }
     }
     sum

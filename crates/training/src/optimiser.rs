@@ -144,6 +144,11 @@ impl Adam {
         (1.0 - self.beta1.powi(steps as i32), 1.0 - self.beta2.powi(steps as i32))
     }
 
+    /// The first step, per unit of step size: -g / (|g| + epsilon), entry by entry.
+    pub fn first_step(&self, gradient: &[f64]) -> Vec<f64> {
+        gradient.iter().map(|g| -g / (g.abs() + self.epsilon)).collect()
+    }
+
     /// The diagonal of the preconditioner P after `steps` steps with that mean of squared gradients: Adam's step without
     /// momentum is P^-1 g, and its edge of stability is about P^-1/2 H P^-1/2 (Cohen et al. 2022, eq. 4).
     pub fn preconditioner(&self, steps: usize, square: &[f64]) -> Vec<f64> {

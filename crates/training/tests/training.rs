@@ -150,3 +150,13 @@ fn schedules_are_their_formulas() {
         assert!((found - expected).abs() < 1e-15);
     }
 }
+
+#[test]
+fn adams_first_step_is_the_sign_of_the_gradient() {
+    let (adam, gradient) = (Adam::default(), [3.0, -4e-3, 0.0, 2e-8]);
+    let (mut point, mut mean, mut square) = (vec![0.0; 4], vec![0.0; 4], vec![0.0; 4]);
+    adam.step(0.5, 0, &mut point, &mut mean, &mut square, &gradient);
+    for (moved, first) in point.iter().zip(adam.first_step(&gradient)) {
+        assert!((moved - 0.5 * first).abs() < 1e-12, "{moved} is not half of {first}");
+    }
+}
