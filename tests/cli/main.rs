@@ -13,6 +13,7 @@ mod published;
 mod resume;
 mod sharpness;
 mod spectrum;
+mod toolbox;
 mod traces;
 mod track;
 #[cfg(unix)]
