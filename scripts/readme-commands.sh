@@ -8,7 +8,7 @@ commands=$(awk '/^```sh$/ {on = 1; next} /^```$/ {on = 0} on' README.md | grep -
 relief() { cargo run --release --quiet -- "$@"; }
 out=$(mktemp -d)
 # A run's folder is never written over.
-rm -rf target/connect
+rm -rf target/connect target/sam
 trap 'rm -rf "$out"' EXIT
 count=0
 while IFS= read -r line; do
