@@ -24,9 +24,17 @@ fn quickstart_shows_two_minima() {
         let largest = spectrum["result"]["inner_bounds"][1].as_f64().unwrap();
         assert!((largest - top(i)).abs() < 1e-6 * top(i));
     }
+    // Gradient descent comes to its edge of stability, SAM to a lower one.
+    let trainings = found["trainings"].as_array().unwrap();
+    let last = |i: usize, tag: &str| trainings[i]["result"]["last"][tag].as_f64().unwrap();
+    assert!((last(0, "edge/distance") - 1.0).abs() < 0.1, "{}", last(0, "edge/distance"));
+    assert!((last(1, "edge/distance") - 1.0).abs() < 0.2, "{}", last(1, "edge/distance"));
+    assert!(last(1, "hessian/lambda_1") < 0.7 * last(0, "hessian/lambda_1"));
     let text = String::from_utf8(relief(&quickstart).output().unwrap().stdout).unwrap();
     assert!(text.contains("relief eigenvalues"), "it says what to run next");
-    for file in ["report.html", "eigenvalues.png", "spectra.png", "surfaces.png", "perspective.png"] {
+    for file in
+        ["report.html", "training.png", "eigenvalues.png", "spectra.png", "surfaces.png", "perspective.png"]
+    {
         assert!(text.contains(file), "it says where the pictures are");
         assert!(std::fs::metadata(folder.path().join(file)).unwrap().len() > 5000, "{file}");
     }

@@ -15,18 +15,21 @@ use serde::Serialize;
 
 use crate::arguments::{RunArguments, TaskArguments};
 use crate::commands::surface::{self, Show};
+use crate::commands::train;
 use crate::directions::Named;
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::planes::{Choice, Extent, Planned, Site, Surface};
 use crate::report::{self, Pairs};
+use crate::runs::{self, Shown};
 use crate::saved::Results;
 use crate::scans::Job;
 use crate::spectral::{self, Curve, Distribution};
 use crate::survey::Survey;
+use crate::training::report::Trained;
 use crate::{interrupt, load, output, pages, progress};
 
-/// See it work: two networks trained on the digits, one with SGD and one with SAM, and how sharp their minima are
+/// See it work: two networks trained on the digits, one with SGD and one with SAM, how sharp their minima are, and why
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relief quickstart
@@ -61,6 +64,31 @@ struct Task {
     task: TaskArguments,
 }
 
+/// Arguments as a user would give them for a training.
+#[derive(Parser)]
+struct Training {
+    #[command(flatten)]
+    training: train::Arguments,
+}
+
+/// What the two trainings have in common: a step size at which gradient descent comes to the edge of stability soon.
+const TRAINING: &[&str] = &[
+    "--model=mlp:widths=64-32-32-10,activation=tanh",
+    "--data=digits",
+    "--limit=1000",
+    "--loss=half-squared-error",
+    "--batch=full",
+    "--momentum=0",
+    "--eta=0.4",
+    "--steps=1000",
+    "--measure-every=25",
+    "--probe-every=25",
+];
+
+/// The two trainings: the names of their folders, and what is their own.
+const TRAININGS: [(&str, &[&str]); 2] =
+    [("gradient-descent", &["--optimizer=sgd"]), ("sam", &["--optimizer=sam", "--rho=0.05"])];
+
 /// The JSON document.
 #[derive(Debug, Serialize)]
 struct Found {
@@ -68,6 +96,7 @@ struct Found {
     networks: Vec<Envelope<Pairs>>,
     spectra: Vec<Envelope<Distribution>>,
     surfaces: Vec<Envelope<Surface>>,
+    trainings: Vec<Envelope<Trained>>,
 }
 
 /// What is found of one network.
@@ -99,12 +128,34 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         spectra.push(spectrum);
         surfaces.push(surface);
     }
+    let mut trainings = vec![];
+    for (name, options) in TRAININGS {
+        let Some(training) = train(arguments, name, options)? else { return Ok(exit::Outcome::Interrupted) };
+        trainings.push(training);
+    }
     let converged =
         networks.iter().all(|n| n.result.pairs.iter().chain(&n.result.smallest).all(|p| p.converged));
-    let found = Found { schema: "relief/quickstart/1", networks, spectra, surfaces };
+    let found = Found { schema: "relief/quickstart/1", networks, spectra, surfaces, trainings };
     let pictures = draw(&found, folder)?;
     output::present(&arguments.run.print, &found, || human(&found, &pictures))?;
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
+}
+
+/// A training with probes, in a folder of its own that an earlier quickstart may have left; none after Ctrl-C.
+fn train(arguments: &Arguments, name: &str, options: &[&str]) -> Result<Option<Envelope<Trained>>, Failure> {
+    let run = arguments.folder.join("runs").join(name);
+    if let Err(e) = std::fs::remove_dir_all(&run)
+        && e.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(Failure::Usage(format!(
+            "the folder `{}` of an earlier quickstart cannot be removed ({e}): name another with --folder",
+            run.display()
+        )));
+    }
+    let (run, seed) = (run.display().to_string(), arguments.run.seed.to_string());
+    let own = ["train", "--run", &run, "--seed", &seed];
+    let training = Training::parse_from([&own, TRAINING, options].concat());
+    train::carried_out(&training.training)
 }
 
 /// The eigenvalues, the spectrum and the surface of a checkpoint; none after Ctrl-C.
@@ -178,7 +229,15 @@ fn draw(found: &Found, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
         files.push(file);
         report = pages::with(report, heading, figure)?;
     }
-    report.save(&files[0])?;
+    let runs: Vec<_> = TRAININGS
+        .iter()
+        .map(|(name, _)| runs::read(&folder.join("runs").join(name)))
+        .collect::<Result<_, _>>()?;
+    let figure = runs::figure("", &runs, Shown::Usual);
+    let file = folder.join("training.png");
+    figure.save(&file)?;
+    files.push(file);
+    pages::with(report, "Two trainings, and their edges of stability", figure)?.save(&files[0])?;
     Ok(files)
 }
 
@@ -202,12 +261,18 @@ fn human(found: &Found, pictures: &[PathBuf]) -> String {
         let [sgd, sam] = [sgd, sam].map(|spectrum| spectral::trace(&spectrum.result));
         out.push(format!("The trace of the Hessian is {sgd} with SGD and {sam} with SAM."));
     }
+    out.push("\nHow do they get there? The same network trained again with probes on the way (1,000 images, full batch):".into());
+    for ((name, _), training) in TRAININGS.iter().zip(&found.trainings) {
+        out.extend(training.result.edge().map(|edge| format!("  {name}: {edge}")));
+    }
     let files: Vec<String> = pictures.iter().map(|path| path.display().to_string()).collect();
     out.push(format!("\nPictures: {}", files.join(", ")));
     out.push(
         "\nEvery eigenvalue lies within its error bound of the number printed. Next:
   relief eigenvalues notebooks-data/digits-sgd.safetensors -k 3 --which both --format json
   relief spectrum notebooks-data/digits-sgd.safetensors --plot
+  relief sharpness notebooks-data/digits-sgd.safetensors
+  relief train --help                   train with SGD or one of a dozen sharpness-aware optimizers
   relief surface notebooks-data/digits-sgd.safetensors --perspective -o surface.png
   relief inspect notebooks-data/digits-sgd.safetensors
   relief check notebooks-data/digits-sgd.safetensors

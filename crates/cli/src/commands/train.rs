@@ -13,13 +13,14 @@ use relief_models::loss::Loss;
 use relief_training::{Ending, TrainingState};
 
 use crate::arguments::{DTypeArgument, RunArguments};
+use crate::envelope::Envelope;
 use crate::exit::{Failure, Outcome};
 use crate::run_folder::{RunFolder, STATE};
 use crate::training::arguments::RecipeArguments;
 use crate::training::probing::ProbeArguments;
 use crate::training::problem::{self, Problem};
 use crate::training::recorder::{Recorder, checkpoint};
-use crate::training::report;
+use crate::training::report::{self, Trained};
 use crate::training::rules::RuleArguments;
 use crate::training::settings::{self, LossSettings, Model, Record, Settings};
 use crate::{interrupt, load, output};
@@ -115,6 +116,13 @@ struct StartArguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     load::prepare(&arguments.run)?;
     interrupt::install();
+    let Some(envelope) = carried_out(arguments)? else { return Ok(Outcome::Interrupted) };
+    output::present(&arguments.run.print, &envelope, || report::human(&envelope))?;
+    Ok(Outcome::Done)
+}
+
+/// The training, from its beginning or from where it was stopped; none after Ctrl-C.
+pub(crate) fn carried_out(arguments: &Arguments) -> Result<Option<Envelope<Trained>>, Failure> {
     let begun = Instant::now();
     let (problem, folder) = match &arguments.resume {
         Some(path) => resumed(path, load::memory(&arguments.run))?,
@@ -124,7 +132,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let (mut recorder, mut state) = Recorder::new(&problem, folder)?;
     let interrupted = || {
         eprintln!("interrupted; go on with `relief train --resume {}`", path.display());
-        Ok(Outcome::Interrupted)
+        Ok(None)
     };
     let mut ending = Ok(Ending::Interrupted);
     if recorder.told(None, &state) == Control::Continue {
@@ -139,12 +147,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     };
     match ending {
         Ok(Ending::Interrupted) => interrupted(),
-        Ok(Ending::Finished) => {
-            let envelope = report::envelope(&problem, &recorder.folder, &state, begun)?;
-            drop(recorder);
-            output::present(&arguments.run.print, &envelope, || report::human(&envelope))?;
-            Ok(Outcome::Done)
-        }
+        Ok(Ending::Finished) => Ok(Some(report::envelope(&problem, &recorder.folder, &state, begun)?)),
         Err(Failure::Numbers(what)) => {
             recorder.diverged(&state, &what)?;
             Err(Failure::Numbers(format!(

@@ -122,6 +122,13 @@ pub(crate) fn human(envelope: &Envelope<Trained>) -> String {
     out.join("\n")
 }
 
+impl Trained {
+    /// How the largest eigenvalue stands to the edge of stability at the end, where it was probed.
+    pub(crate) fn edge(&self) -> Option<String> {
+        edge(&self.last)
+    }
+}
+
 /// How the largest eigenvalue stands to the edge of stability that binds.
 fn edge(row: &Row) -> Option<String> {
     let value = |tag: &str| row.get(tag).and_then(Value::as_f64);
