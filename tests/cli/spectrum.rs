@@ -155,7 +155,7 @@ fn wrong_arguments_are_refused() {
         (["--confidence", "1"], ["--confidence", "between 0 and 1"]),
         (["--sigma", "0"], ["--sigma", "positive"]),
         (["--sigma", "NaN"], ["--sigma", "positive"]),
-        (["--operator", "fisher"], ["fisher", "gauss-newton"]),
+        (["--operator", "jacobian"], ["jacobian", "gauss-newton"]),
         (["-o", "spectrum.vtp"], ["spectrum.vtp", ".npz and .csv"]),
         (["-o", "spectrum.bmp"], ["spectrum.bmp", ".png"]),
     ] {

@@ -28,7 +28,7 @@ fn sam_bounces_between_two_points_where_its_edge_is_the_eigenvalue() {
         assert!((last[0].abs() - expected).abs() < 1e-10, "{last:?}");
         assert!(last[1..].iter().all(|w| w.abs() < 1e-10), "{last:?}");
         let slope: Vec<f64> = spectrum.iter().zip(&last).map(|(a, w)| a * w).collect();
-        assert!((sam_edge(eta, 0.2, norm(&slope)) - spectrum[0]).abs() < 1e-8);
+        assert!((sam_edge(eta, 0.2, norm(&slope)) - spectrum[0]).abs() < 1e-10);
         let next = trained(&Training { steps: 4001, ..training }, &sum).point;
         assert!((last[0] + next[0]).abs() < 1e-10);
     }

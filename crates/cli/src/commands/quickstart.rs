@@ -76,6 +76,8 @@ const TRAINING: &[&str] = &[
     "--model=mlp:widths=64-32-32-10,activation=tanh",
     "--data=digits",
     "--limit=1000",
+    // About the mean of all pixels.
+    "--normalize=0.305,1",
     "--loss=half-squared-error",
     "--batch=full",
     "--momentum=0",
