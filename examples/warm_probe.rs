@@ -1,7 +1,7 @@
 //! What starting from the last probe's eigenvectors saves along a training: products of warm and of cold searches.
 //!
-//! `cargo run --release --example warm_probe` trains a perceptron on the embedded digits at the edge of stability, finds the top 5
-//! eigenvalues of its Hessian every 50 steps, and writes notebooks-data/warm-probe.json.
+//! `cargo run --release --example warm_probe` trains a perceptron on the embedded digits at the edge of stability, finds the top
+//! eigenvalues of its Hessian at 40 points of the way, and writes notebooks-data/warm-probe.json.
 
 use candle_core::DType;
 use relief_hessian::{
@@ -16,9 +16,11 @@ use serde_json::json;
 
 const MODEL: &str = "mlp:widths=64-32-32-10,activation=tanh";
 const STEPS: usize = 2000;
-const EVERY: usize = 50;
-const TOP: usize = 5;
-const TOLERANCES: [f64; 3] = [1e-4, 1e-5, 1e-6];
+/// Eigenvalues of each probe, and steps from one probe to the next.
+const PROBES: [(usize, usize); 4] = [(5, 50), (5, 1), (1, 50), (1, 1)];
+/// Probes of a series: the last ones of the training.
+const SERIES: usize = 40;
+const TOLERANCES: [f64; 2] = [1e-4, 1e-6];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = Dataset::load("digits", &DataOptions { dtype: DType::F64, ..Default::default() })?;
@@ -36,20 +38,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("SGD, batch 32", Rule::Plain, Some(32)),
     ] {
         let training = Training { eta: 0.2, rule, batch, steps: STEPS, ..Training::default() };
-        let mut points = vec![];
+        let mut path = vec![];
         let mut state = TrainingState::new(sum.parameters())?;
         training.run(&sum, &mut state, &mut |_, state| {
-            if state.step % EVERY == 0 {
-                points.push(state.point.clone());
-            }
+            path.push(state.point.clone());
             Control::Continue
         })?;
-        for tolerance in TOLERANCES {
+        for ((top, every), tolerance) in PROBES.iter().flat_map(|probe| TOLERANCES.map(|t| (*probe, t))) {
             let mut last: Option<Eigen> = None;
             let (mut warm, mut cold, mut apart) = (vec![], vec![], 0.0f64);
-            for point in &points {
+            for point in path.iter().skip(STEPS - SERIES * every).step_by(every) {
                 let curvature = Curvature::new(&*whole, &sum.parameters().at(point)?, DEFAULT_MEMORY)?;
-                let solver = Lanczos { wanted: Wanted::Largest { k: TOP }, tolerance, ..Lanczos::default() };
+                let solver = Lanczos { wanted: Wanted::Largest { k: top }, tolerance, ..Lanczos::default() };
                 let start = last.as_ref().map(|eigen| eigen.vectors.as_slice());
                 let found = done(solver.run(&curvature.hessian(), start, &mut Silent)?);
                 let fresh = done(solver.run(&curvature.hessian(), None, &mut Silent)?);
@@ -64,12 +64,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             let mean = |x: &[usize]| x.iter().sum::<usize>() as f64 / x.len() as f64;
             println!(
-                "{name}, tolerance {tolerance:e}: warm {:.1}, cold {:.1} products, ratio {:.3}; values differ by at most {apart:.2} bounds",
+                "{name}, top {top} every {every}, tolerance {tolerance:e}: warm {:.1}, cold {:.1} products, ratio {:.3}; values differ by at most {apart:.2} bounds",
                 mean(&warm),
                 mean(&cold),
                 mean(&warm) / mean(&cold)
             );
-            all.push(json!({ "training": name, "tolerance": tolerance, "warm": warm, "cold": cold,
+            all.push(json!({ "training": name, "top": top, "every": every, "tolerance": tolerance, "warm": warm, "cold": cold,
                 "ratio": mean(&warm) / mean(&cold), "apart": apart }));
         }
     }
