@@ -44,6 +44,21 @@ fn blocks_of_layers_are_pytorch_s() {
 }
 
 #[test]
+fn two_hundred_eigenvalues_are_pytorch_s() {
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(fixture("digits-mlp-tanh.reference.safetensors"));
+    let tensors = candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap();
+    let mut truth = tensors["eigenvalues"].to_vec1::<f64>().unwrap();
+    truth.sort_by(|a, b| b.total_cmp(a));
+    let run = fixture_run(&["-k", "200"]);
+    let found = values(&run["result"]["pairs"]);
+    assert_eq!(found.len(), 200);
+    for (rank, (a, b)) in found.iter().zip(&truth).enumerate() {
+        assert!((a - b).abs() < 1e-8 * truth[0], "eigenvalue {} is {a}, not {b}", rank + 1);
+    }
+}
+
+#[test]
 fn fisher_matrices_lie_around_the_gauss_newton_matrix() {
     let trace = |operator: &str, more: &[&str]| {
         let run = json(&[&["trace", SGD, "--operator", operator, "--dtype", "f64"], more].concat(), 0);

@@ -30,7 +30,7 @@ pub(crate) fn figure(title: &str, runs: &[Run], shown: Shown) -> Figure {
     let size = if columns == 1 { [620.0, 260.0] } else { [520.0, 270.0] };
     let figure = Figure { panel_size: Some(size), ..Figure::new(title, panels).in_columns(columns) };
     let banded = groups.iter().any(|group| group.runs.len() > 1);
-    let caption = "Bands: 95 % confidence intervals of the means over seeds (Student's t).";
+    let caption = "Bands: 95 % confidence intervals of the means over seeds (Student's t), cut where the number cannot be.";
     if banded { figure.captioned(caption) } else { Figure { share_x: true, ..figure } }
 }
 
@@ -44,11 +44,22 @@ fn changes(groups: &[Group<'_>]) -> bool {
 fn panel(wanted: &str, groups: &[Group<'_>], runs: &[Run]) -> Lines {
     let alone = groups.len() == 1;
     let mut series = vec![];
-    let all: Vec<(Tagged, Tagged)> = groups.iter().map(|group| chosen(wanted, group, alone)).collect();
+    let mut all: Vec<(Tagged, Tagged)> = groups.iter().map(|group| chosen(wanted, group, alone)).collect();
+    if groups.len() > 2 && matches!(wanted, "alignment" | "subspace") {
+        // Of many groups only what was followed upwards: the perturbation, or the gradient where that is its direction.
+        for (curves, _) in &mut all {
+            let perturbed = curves.iter().any(|(tag, _)| tag.starts_with("align/eps_"));
+            curves.retain(|(tag, _)| tag.starts_with(if perturbed { "align/eps_" } else { "align/g_" }));
+        }
+    }
     let lone = all.iter().all(|(curves, edges)| curves.len() <= 1 && edges.is_empty());
     for (place, (group, (curves, edges))) in groups.iter().zip(all).enumerate() {
         for (nth, curve) in curves.into_iter().enumerate() {
-            let mark = if alone { Mark::Solid } else { [Mark::Solid, Mark::Dotted][nth.min(1)] };
+            let mark = match (alone, nth) {
+                (true, _) | (false, 0) => Mark::Solid,
+                (false, _) if curve.0.starts_with("align/eps_") => Mark::Dashed,
+                (false, _) => Mark::Dotted,
+            };
             series.push(drawn(curve, mark, (group, alone, lone), (!alone).then_some(place)));
         }
         for (nth, edge) in edges.into_iter().enumerate() {
@@ -124,8 +135,10 @@ fn drawn(
         (false, true) => group.name.clone(),
         (false, false) => format!("{}: {}", group.name, tags::shown(tag)),
     };
+    let [least, most] = tags::range(tag);
     let band = half_width.map(|widths| {
-        let edge = |sign: f64| mean.iter().zip(&widths).map(|(m, w)| m + sign * w).collect();
+        let edge =
+            |sign: f64| mean.iter().zip(&widths).map(|(m, w)| (m + sign * w).clamp(least, most)).collect();
         [edge(-1.0), edge(1.0)]
     });
     Series { band, colour, ..Series::new(name, steps, mean).marked(mark) }

@@ -36,6 +36,16 @@ pub(super) fn panel(tag: &str) -> Option<&str> {
     }
 }
 
+/// Between which numbers the values of a tag lie, whatever they are.
+pub(super) fn range(tag: &str) -> [f64; 2] {
+    match tag.split_once('/').unwrap_or((tag, tag)) {
+        ("accuracy", _) => [0.0, 1.0],
+        ("align", name) if name.ends_with("_v1") || name.ends_with("_top") => [0.0, 1.0],
+        ("loss", _) | ("gradient", "norm") => [0.0, f64::INFINITY],
+        _ => [f64::NEG_INFINITY, f64::INFINITY],
+    }
+}
+
 /// What a panel's axis says.
 pub(super) fn axis(panel: &str) -> String {
     match panel {
