@@ -1,6 +1,9 @@
 //! Ctrl-C: the first asks the running job to stop where it can be resumed, the second stops at once.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::exit::Outcome;
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
@@ -21,4 +24,16 @@ pub(crate) fn install() {
 /// Whether Ctrl-C was pressed.
 pub(crate) fn requested() -> bool {
     REQUESTED.load(Ordering::SeqCst)
+}
+
+/// Says how to go on with what was saved after so many products.
+pub(crate) fn saved(products: usize, state: &Path) -> Outcome {
+    eprintln!("interrupted after {products} products; go on with --resume {}", state.display());
+    Outcome::Interrupted
+}
+
+/// Says that there is nothing to go on from.
+pub(crate) fn lost() -> Outcome {
+    eprintln!("interrupted: nothing was saved, begin again");
+    Outcome::Interrupted
 }

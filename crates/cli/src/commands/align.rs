@@ -101,8 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         if interrupt::requested() { Control::Interrupt } else { Control::Continue }
     })?;
     if interrupt::requested() {
-        eprintln!("interrupted: nothing was saved, begin again");
-        return Ok(exit::Outcome::Interrupted);
+        return Ok(interrupt::lost());
     }
     let tensors = permuted(&tensors, &groups, &alignment.permutations).map_err(Error::from)?;
     let aligned = points::Point::from_tensors(&loaded, &arguments.to, other.sha256(), tensors.clone())?;
@@ -116,8 +115,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         connections::measure(&chord, &t, &survey, what)
     };
     let (Some(before), Some(after)) = (line(&as_it_was, "before")?, line(&aligned, "after")?) else {
-        eprintln!("interrupted: nothing was saved, begin again");
-        return Ok(exit::Outcome::Interrupted);
+        return Ok(interrupt::lost());
     };
     if let Some(path) = &arguments.save {
         checkpoint::save(path, &tensors, &other.metadata)?;

@@ -82,8 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let (memory, seed) = (load::memory(&arguments.run), arguments.run.seed);
     let mut study = Study { plan, memory, seed, loaded: &loaded, bar: &mut bar, products: 0, gradients: 0 };
     let Some(comparison) = study.compare(&other)? else {
-        eprintln!("interrupted: nothing was saved, begin again");
-        return Ok(exit::Outcome::Interrupted);
+        return Ok(interrupt::lost());
     };
     let (products, gradients) = (study.products, study.gradients);
     drop(bar);

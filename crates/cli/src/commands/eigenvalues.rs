@@ -139,12 +139,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         Outcome::Done(eigen) => eigen,
         Outcome::Interrupted(state) => {
             state.save(&arguments.state, &arguments.context(&loaded))?;
-            eprintln!(
-                "interrupted after {} products; go on with --resume {}",
-                state.products(),
-                arguments.state.display()
-            );
-            return Ok(exit::Outcome::Interrupted);
+            return Ok(interrupt::saved(state.products(), &arguments.state));
         }
     };
     let work = Work {

@@ -57,8 +57,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         let operator = arguments.matrix.build(&curvature, &task, arguments.run.seed)?;
         let solver = arguments.solver(&at, at.len())?;
         let Outcome::Done(eigen) = solver.run(&*operator, None, &mut bar)? else {
-            eprintln!("interrupted: nothing was saved, begin again");
-            return Ok(exit::Outcome::Interrupted);
+            return Ok(interrupt::lost());
         };
         work = (work.0 + eigen.products, work.1 + curvature.gradients());
         converged &= report::converged(&eigen);

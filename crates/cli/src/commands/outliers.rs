@@ -115,8 +115,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let (Outcome::Done(trace), Outcome::Done(eigen)) =
         (estimator.run(&operator, &mut bar)?, solver.run(&operator, None, &mut bar)?)
     else {
-        eprintln!("interrupted: nothing was saved, begin again");
-        return Ok(exit::Outcome::Interrupted);
+        return Ok(interrupt::lost());
     };
     bar.say("means of classes");
     let sum = Minibatches::new(&loaded.architecture, &loaded.tensors, &loaded.data, &loaded.options)?;

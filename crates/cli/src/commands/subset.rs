@@ -128,12 +128,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         seed: arguments.run.seed,
         ..Lanczos::default()
     };
-    let interrupted = || {
-        eprintln!("interrupted: nothing was saved, begin again");
-        Ok(exit::Outcome::Interrupted)
-    };
     let Outcome::Done(whole) = solver.run(&curvature.hessian(), None, &mut bar)? else {
-        return interrupted();
+        return Ok(interrupt::lost());
     };
     let n = sum.examples();
     let mut converged = report::converged(&whole);
@@ -151,7 +147,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
             let few = sum.over(&chosen)?;
             let curvature = Curvature::new(&*few, at, memory)?;
             let Outcome::Done(eigen) = solver.run(&curvature.hessian(), None, &mut bar)? else {
-                return interrupted();
+                return Ok(interrupt::lost());
             };
             converged &= report::converged(&eigen);
             multiplied += eigen.products * examples;

@@ -153,12 +153,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         Outcome::Done(estimate) => estimate,
         Outcome::Interrupted(state) => {
             state.save(&arguments.state, &context)?;
-            eprintln!(
-                "interrupted after {} products; go on with --resume {}",
-                state.products(),
-                arguments.state.display()
-            );
-            return Ok(exit::Outcome::Interrupted);
+            return Ok(interrupt::saved(state.products(), &arguments.state));
         }
     };
     let reached = estimate.status.remedy().is_none();
