@@ -1,5 +1,7 @@
 //! The mean of a loss over examples that can be chosen: what training and the noise of mini-batches are about.
 
+use std::ops::Range;
+
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -59,14 +61,23 @@ impl Epochs {
     /// The examples of the mini-batch of a step (from 0), given by the seed and the step alone. A mini-batch of all
     /// examples has them in the data set's own order.
     pub fn at(&self, step: usize) -> Vec<u32> {
+        self.order(step / self.per_epoch())[self.range(step)].to_vec()
+    }
+
+    /// All examples in the order of an epoch (from 0), for those who take many of its mini-batches.
+    pub fn order(&self, epoch: usize) -> Vec<u32> {
         let mut order: Vec<u32> = (0..self.examples as u32).collect();
-        if self.size == self.examples {
-            return order;
+        if self.size < self.examples {
+            let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+            random.set_stream(epoch as u64);
+            order.shuffle(&mut random);
         }
-        let (epoch, nth) = (step / self.per_epoch(), step % self.per_epoch());
-        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-        random.set_stream(epoch as u64);
-        order.shuffle(&mut random);
-        order.into_iter().skip(nth * self.size).take(self.size).collect()
+        order
+    }
+
+    /// Where the mini-batch of a step (from 0) lies in the order of its epoch.
+    pub fn range(&self, step: usize) -> Range<usize> {
+        let start = step % self.per_epoch() * self.size;
+        start..self.examples.min(start + self.size)
     }
 }

@@ -104,8 +104,15 @@ impl Training {
     ) -> Result<Ending> {
         let epochs = self.epochs(sum.examples())?;
         self.validate(sum, state)?;
+        let mut epoch = state.step / epochs.per_epoch();
+        let mut order = epochs.order(epoch);
         while state.step < self.steps {
-            let step = self.step(sum, &epochs, state)?;
+            if state.step / epochs.per_epoch() != epoch {
+                epoch = state.step / epochs.per_epoch();
+                order = epochs.order(epoch);
+            }
+            let examples = &order[epochs.range(state.step)];
+            let step = self.step(sum, &epochs, examples, state)?;
             if told(&step, state) == Control::Interrupt && state.step < self.steps {
                 return Ok(Ending::Interrupted);
             }
@@ -114,12 +121,17 @@ impl Training {
     }
 
     /// Takes one step. The state changes only once all of the step is known to be finite.
-    fn step(&self, sum: &dyn FiniteSum, epochs: &Epochs, state: &mut TrainingState) -> Result<Step> {
+    fn step(
+        &self,
+        sum: &dyn FiniteSum,
+        epochs: &Epochs,
+        examples: &[u32],
+        state: &mut TrainingState,
+    ) -> Result<Step> {
         let step = state.step;
-        let examples = epochs.at(step);
         let at = sum.parameters().at(&state.point)?;
         let eta = self.eta * self.schedule.factor(step, self.steps);
-        let site = Site::new(self, sum, epochs, (step, &examples), &at)?;
+        let site = Site::new(self, sum, epochs, (step, examples), &at)?;
         let mut update = self.rule.update(&site, &state.memory).map_err(|error| match error {
             Error::NonFinite(what) => self.diverged(step, &what),
             error @ Error::NonFiniteLoss { .. } => self.diverged(step, &error.to_string()),
