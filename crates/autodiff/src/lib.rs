@@ -14,6 +14,7 @@ mod builder;
 mod cotangents;
 mod error;
 mod forward;
+mod fusion;
 mod graph;
 mod host;
 mod jet;

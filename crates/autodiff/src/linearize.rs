@@ -48,8 +48,8 @@ impl Graph {
         inputs: &[Tensor],
     ) -> Result<Evaluated> {
         let mut forward = Forward::start(self, parameters, constants, inputs)?;
-        for id in 0..self.nodes.len() {
-            forward.step(self, id, 0)?;
+        for turn in &self.turns {
+            forward.take(self, turn)?;
         }
         forward.evaluated(self)
     }
