@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::convolution::in_parts;
 use super::geometry::Geometry;
 use super::matrix::{Matrix, multiply_add_strided};
-use super::panels;
+use super::panels::{self, Panel};
 use super::scratch::with_buffer;
 use super::tiling::Tiling;
 use super::transform::{self, Place, SIDE};
@@ -122,6 +122,7 @@ fn by_tiles<T: Real>(tiling: Tiling, [from, to]: [usize; 2], images: &[&[T]], we
     pieces.into_par_iter().for_each(|(rows, piece)| {
         let tiles = rows.len() * tiling.columns;
         let (wide, deep) = (plane(tiles, from), plane(tiles, to));
+        let panels = from * panels::padded::<T>(to);
         with_buffer(PLACES * (wide + deep), |buffer| {
             let (unfolded, products) = buffer.split_at_mut(PLACES * wide);
             for (nth, (x, w)) in images.iter().zip(weights).enumerate() {
@@ -132,7 +133,7 @@ fn by_tiles<T: Real>(tiling: Tiling, [from, to]: [usize; 2], images: &[&[T]], we
                         for place in 0..PLACES {
                             let tiles_of_place = &unfolded[place * wide..][..tiles * from];
                             let out = &mut products[place * deep..][..tiles * to];
-                            let w = &w[place * from * to..][..from * to];
+                            let w = &w[place * panels..][..panels];
                             panels::multiply(out, tiles_of_place, w, [from, to], nth > 0);
                         }
                     },
@@ -154,17 +155,21 @@ fn with_weights<T: Real, R>(
     let (by_output, by_input) =
         ((geometry.out_channels, geometry.in_channels * 9), (geometry.in_channels, 9));
     let ((from, step), (to, stride)) = if flipped { (by_output, by_input) } else { (by_input, by_output) };
-    let size = PLACES * from * to;
+    let plane = from * panels::padded::<T>(to);
+    let size = PLACES * plane;
     with_buffer(pairs.len() * size, |buffer| {
+        if plane > from * to {
+            buffer.fill(T::zero());
+        }
         for (out, (_, w)) in buffer.chunks_exact_mut(size).zip(pairs) {
             vectorised(
                 #[inline(always)]
                 || {
-                    for (first, columns) in panels::panels::<T>(to) {
+                    for Panel { first, columns, width } in panels::panels::<T>(to) {
                         for row in 0..from {
-                            let (w, out) =
-                                (&w[first * stride + row * step..], &mut out[first * from + row * columns..]);
-                            transform::weights((columns, stride), w, flipped, out, from * to);
+                            let w = &w[first * stride + row * step..];
+                            let out = &mut out[first * from + row * width..];
+                            transform::weights((columns, stride), w, flipped, out, plane);
                         }
                     }
                 },
