@@ -203,7 +203,7 @@ fn the_space_of_a_cluster_has_an_angle() {
 fn products_are_few() {
     let n = 2000;
     let bulk = |top: &[f64], low: f64, high: f64| with(top, even(n - top.len(), low, high));
-    let cases: [(&str, Vec<f64>, usize, usize); 10] = [
+    let cases: [(&str, Vec<f64>, usize, usize); 11] = [
         ("outliers", bulk(&[10.0, 8.0, 6.0, 5.0, 4.0], -0.5, 0.5), 1, 16),
         ("outliers", bulk(&[10.0, 8.0, 6.0, 5.0, 4.0], -0.5, 0.5), 5, 40),
         ("near-degenerate", bulk(&[10.0, 9.98, 9.5, 4.0, 3.0], -0.5, 0.5), 5, 40),
@@ -211,8 +211,9 @@ fn products_are_few() {
         ("negative-dominant", bulk(&[-10.0, -8.0, 2.0], -0.5, 0.5), 1, 20),
         ("cluster", bulk(&[10.0, 9.999, 9.998, 9.997, 4.0], -0.5, 0.5), 5, 45),
         ("triple value", bulk(&[10.0, 10.0, 10.0, 9.0, 4.0], -0.5, 0.5), 5, 60),
-        ("flat top", even(n, 0.0, 10.0), 1, 120),
-        ("flat top", even(n, 0.0, 10.0), 5, 200),
+        ("forty at the top", with(&[10.0; 40], even(n - 40, 0.0, 9.0)), 1, 250),
+        ("forty at the top", with(&[10.0; 40], even(n - 40, 0.0, 9.0)), 5, 350),
+        ("no gap: evenly spaced", even(n, 0.0, 10.0), 1, 520),
         ("all zero", vec![0.0; n], 5, 20),
     ];
     for (name, spectrum, k, allowed) in cases {
