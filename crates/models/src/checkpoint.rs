@@ -13,6 +13,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adam;
 mod archive;
 mod element;
 mod error;
@@ -36,6 +37,7 @@ use candle_core::{DType, Tensor};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use adam::AdamMemory;
 pub use element::ElementType;
 pub use error::{CheckpointError, ShapeMismatch};
 pub use inspect::{Inspection, TensorInspection, TensorRole};
