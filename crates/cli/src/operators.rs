@@ -120,7 +120,8 @@ impl OperatorArguments {
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if !self.is_over_parameters() && (!self.blocks.is_empty() || self.preconditioning.is_given()) {
             return Err(Failure::Usage(
-                "the tangent kernel is over outputs, not parameters: leave out --blocks and --precondition".into(),
+                "the tangent kernel is over outputs, not parameters: leave out --blocks and --precondition"
+                    .into(),
             ));
         }
         if self.operator == Operator::Fisher && self.fisher_draws == 0 {

@@ -124,7 +124,9 @@ impl PreconditionArguments {
             return Err(Failure::Usage(format!("--adam-eps is {epsilon}: give a number not below 0")));
         }
         if self.adam_steps == Some(0) {
-            return Err(Failure::Usage("--adam-steps is 0: before the first step there is no preconditioner".into()));
+            return Err(Failure::Usage(
+                "--adam-steps is 0: before the first step there is no preconditioner".into(),
+            ));
         }
         Ok(())
     }
@@ -205,13 +207,18 @@ impl Preconditioned {
     /// What a reader should know.
     pub(crate) fn notes(&self) -> Vec<String> {
         match self {
-            Self::Weights => vec!["the matrix is |W| A |W|: what a change relative to every weight's size meets".into()],
+            Self::Weights => {
+                vec!["the matrix is |W| A |W|: what a change relative to every weight's size meets".into()]
+            }
             Self::Adam { path, steps, epsilon, edge, eta, .. } => {
                 let means = match steps {
                     Some(steps) => format!("v after {} steps from {path}", numbers::count(*steps)),
-                    None => format!("v from {path}, uncorrected, because the number of steps is not known (--adam-steps)"),
+                    None => format!(
+                        "v from {path}, uncorrected, because the number of steps is not known (--adam-steps)"
+                    ),
                 };
-                let definition = format!("the matrix is P^-1/2 A P^-1/2 with Adam's P, sqrt(v) + {epsilon:e}; {means}");
+                let definition =
+                    format!("the matrix is P^-1/2 A P^-1/2 with Adam's P, sqrt(v) + {epsilon:e}; {means}");
                 let edge = edge.zip(*eta).map(|(edge, eta)| {
                     format!(
                         "with step size {eta}, Adam's edge of stability is at {} (Cohen et al. 2022)",
@@ -252,13 +259,15 @@ fn of_run(folder: &Path) -> Result<AdamMemory, Failure> {
     let path = folder.join(STATE);
     let state = TrainingState::load(&path, &settings.text()?)?;
     let Some(square) = state.means.get(1) else {
-        return Err(Failure::Input(format!("the run in `{}` took no step yet: Adam remembers nothing", folder.display())));
+        return Err(Failure::Input(format!(
+            "the run in `{}` took no step yet: Adam remembers nothing",
+            folder.display()
+        )));
     };
     let start = Checkpoint::load(&folder.join(crate::training::recorder::checkpoint(0)))?;
-    let mut memory = AdamMemory::of_training(&start, square, state.step)?;
+    let mut memory = AdamMemory::of_training(&start, square, state.step, &path)?;
     let Training { eta, schedule, steps, .. } = &settings.training;
     memory.eta = Some(eta * schedule.factor(state.step.saturating_sub(1), *steps));
     (memory.beta1, memory.beta2, memory.epsilon) = (Some(adam.beta1), Some(adam.beta2), Some(adam.epsilon));
-    memory.source = path;
     Ok(memory)
 }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use relief_hessian::{Control, EstimateState, LanczosState, Outcome, SpectrumState};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
 use crate::interrupt;
@@ -192,6 +194,45 @@ impl Keeper<'_> {
     pub(crate) fn finish<S: State>(self) -> Saved {
         Saved(if self.own { S::files(&self.path) } else { vec![] })
     }
+}
+
+/// Results that are there, and what they belong to.
+#[derive(Serialize, Deserialize)]
+struct Document<S> {
+    context: String,
+    #[serde(flatten)]
+    state: S,
+}
+
+/// Writes a state of few numbers as JSON, whole or not at all: under a temporary name in the same folder, which is the same
+/// every time, then renamed.
+pub(crate) fn save_json<S: Serialize>(path: &Path, context: &str, state: &S) -> Result<(), Failure> {
+    let json = serde_json::to_string(&Document { context: context.into(), state })
+        .map_err(|e| Failure::Numbers(format!("the state cannot be written as JSON: {e}")))?;
+    let partial = path.with_extension("partial");
+    std::fs::write(&partial, json).and_then(|()| std::fs::rename(&partial, path)).map_err(|e| {
+        // Best effort: the state could not be written, and neither must half of it stay.
+        let _ = std::fs::remove_file(&partial);
+        Failure::Input(format!("the state cannot be written to `{}`: {e}", path.display()))
+    })
+}
+
+/// Reads what was saved as JSON with the same context.
+pub(crate) fn load_json<S: DeserializeOwned>(path: &Path, context: &str) -> Result<S, Failure> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Failure::Input(format!("the state `{name}` cannot be read: {e}")))?;
+    let found: Document<S> = serde_json::from_str(&text).map_err(|_| {
+        Failure::Input(format!(
+            "`{name}` is not the state of an interrupted run: give the file that it named"
+        ))
+    })?;
+    if found.context == context {
+        return Ok(found.state);
+    }
+    Err(Failure::Input(format!(
+        "the state `{name}` belongs to another checkpoint, data set, operator or other settings: repeat the interrupted command"
+    )))
 }
 
 /// The name, or the first like it that no file has: `name-2.safetensors` and so on.

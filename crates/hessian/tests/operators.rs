@@ -1,7 +1,9 @@
 //! The algebra of operators: each adapter against the matrix it stands for.
 
 use proptest::prelude::*;
-use relief_hessian::{Affine, BlockDiagonal, Counted, Deflated, Dense, Restricted, Result, Scaled, Sum, SymmetricOperator};
+use relief_hessian::{
+    Affine, BlockDiagonal, Counted, Deflated, Dense, Restricted, Result, Scaled, Sum, SymmetricOperator,
+};
 
 /// A symmetric matrix with entries in -1..1.
 fn symmetric(n: usize) -> impl Strategy<Value = Vec<f64>> {

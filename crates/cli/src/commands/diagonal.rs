@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use relief_hessian::{
-    Curvature, Diagonal, DiagonalEstimate, Objective, Parameters, Sampling, Target,
-};
+use relief_hessian::{Curvature, Diagonal, DiagonalEstimate, Objective, Parameters, Sampling, Target};
 use relief_models::checkpoint;
 use relief_plot::{Axis, Bars, Figure, Group, Panel};
 use serde::Serialize;
@@ -120,7 +118,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
             None => estimator.run(&*operator, bar)?,
         })
     };
-    let Some((estimate, state)) = arguments.resume.run("diagonal.state.safetensors", &context, &mut bar, go_on)? else {
+    let Some((estimate, state)) =
+        arguments.resume.run("diagonal.state.safetensors", &context, &mut bar, go_on)?
+    else {
         return Ok(exit::Outcome::Interrupted);
     };
     drop(bar);

@@ -141,7 +141,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
             None => solver.run(&*operator, start.as_deref(), bar)?,
         })
     };
-    let Some((eigen, state)) = arguments.resume.run("eigenvalues.state.safetensors", &context, &mut bar, go_on)? else {
+    let Some((eigen, state)) =
+        arguments.resume.run("eigenvalues.state.safetensors", &context, &mut bar, go_on)?
+    else {
         return Ok(exit::Outcome::Interrupted);
     };
     drop(bar);

@@ -15,7 +15,7 @@ use crate::load::{self, Loaded};
 use crate::preconditioning::Preconditioner;
 use crate::progress::Bar;
 use crate::report::{self, Pairs};
-use crate::resuming::{Saved, State};
+use crate::resuming::{self, Saved, State};
 use crate::{interrupt, numbers, output, points, table};
 
 /// The `result` of `relief eigenvalues --per-layer`.
@@ -45,7 +45,6 @@ struct LayersState {
 /// Blocks of which the eigenvalues are found, and what that took.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Finished {
-    context: String,
     layers: Vec<Layer>,
     products: usize,
     gradients: usize,
@@ -90,7 +89,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let settings = arguments.solver(at, arguments.wanted_at_most(usize::MAX));
     let context = format!("{} {} {settings:?}", loaded.identity(), matrix.identity(preconditioner));
     let job = Job { arguments, loaded: &loaded, groups: &groups, preconditioner, context: &context };
-    let Some((Finished { layers, products, gradients, .. }, state)) = job.run(&mut bar)? else {
+    let Some((Finished { layers, products, gradients }, state)) = job.run(&mut bar)? else {
         return Ok(exit::Outcome::Interrupted);
     };
     drop(bar);
@@ -162,8 +161,8 @@ impl LayersState {
     }
 
     /// What the block that is under way must agree with.
-    fn context_of_next(context: &str, finished: usize) -> String {
-        format!("{context} after {finished}")
+    fn context_of_next(&self, context: &str) -> String {
+        format!("{context} after {}", self.finished.layers.len())
     }
 }
 
@@ -173,35 +172,19 @@ impl State for LayersState {
     }
 
     fn save(&self, path: &Path, context: &str) -> Result<(), Failure> {
-        let Finished { layers, products, gradients, .. } = &self.finished;
-        let finished =
-            Finished { context: context.into(), layers: layers.clone(), products: *products, gradients: *gradients };
-        let json = serde_json::to_string(&finished).map_err(|e| Failure::Numbers(e.to_string()))?;
         // In this order: where a kill comes between, only what is known of the next block is lost.
-        output::write(path, json.as_bytes())?;
+        resuming::save_json(path, context, &self.finished)?;
         match &self.next {
-            Some(next) => Ok(next.save(&Self::of_next(path), &Self::context_of_next(context, layers.len()))?),
+            Some(next) => Ok(next.save(&Self::of_next(path), &self.context_of_next(context))?),
             None => Ok(()),
         }
     }
 
     fn load(path: &Path, context: &str) -> Result<Self, Failure> {
-        let name = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Failure::Input(format!("the state `{name}` cannot be read: {e}")))?;
-        let finished: Finished = serde_json::from_str(&text).map_err(|_| {
-            Failure::Input(format!("`{name}` is not the state of an interrupted run: give the file that it named"))
-        })?;
-        if finished.context != context {
-            return Err(Failure::Input(format!(
-                "the state `{name}` belongs to another checkpoint, data set, operator or other settings: repeat the \
-                 interrupted command"
-            )));
-        }
+        let mut state = Self { finished: resuming::load_json(path, context)?, next: None };
         // What is there of a block before is of no use.
-        let of_next = Self::context_of_next(context, finished.layers.len());
-        let next = LanczosState::load(&Self::of_next(path), &of_next).ok();
-        Ok(Self { finished, next })
+        state.next = LanczosState::load(&Self::of_next(path), &state.context_of_next(context)).ok();
+        Ok(state)
     }
 
     fn files(path: &Path) -> Vec<PathBuf> {
@@ -213,7 +196,8 @@ impl State for LayersState {
 fn all_of(layers: &[Layer], k: usize) -> Option<String> {
     let small = layers.iter().filter(|layer| layer.found.pairs.len().max(layer.found.smallest.len()) < k);
     let names: Vec<&str> = small.map(|layer| layer.name.as_str()).collect();
-    (!names.is_empty()).then(|| format!("fewer than {k} eigenvalues: all that there are of {}", names.join(", ")))
+    (!names.is_empty())
+        .then(|| format!("fewer than {k} eigenvalues: all that there are of {}", names.join(", ")))
 }
 
 fn figure(result: &ByLayer, operator: &str) -> Figure {

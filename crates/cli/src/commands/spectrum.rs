@@ -102,7 +102,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
             SpectrumOutcome::Interrupted(state) => Outcome::Interrupted(state),
         })
     };
-    let Some((spectrum, state)) = arguments.resume.run("spectrum.state.safetensors", &context, &mut bar, go_on)? else {
+    let Some((spectrum, state)) =
+        arguments.resume.run("spectrum.state.safetensors", &context, &mut bar, go_on)?
+    else {
         return Ok(exit::Outcome::Interrupted);
     };
     drop(bar);

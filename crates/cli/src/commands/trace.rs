@@ -143,7 +143,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let context = format!("{} {}", loaded.identity(), operator.identity);
     let sampling = arguments.sampling(&loaded);
     let go_on = |state, bar: &mut _| arguments.estimate(&sampling, &*operator, state, bar);
-    let Some((estimate, state)) = arguments.resume.run("trace.state.safetensors", &context, &mut bar, go_on)? else {
+    let Some((estimate, state)) =
+        arguments.resume.run("trace.state.safetensors", &context, &mut bar, go_on)?
+    else {
         return Ok(exit::Outcome::Interrupted);
     };
     drop(bar);

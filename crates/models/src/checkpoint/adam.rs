@@ -72,7 +72,9 @@ impl AdamMemory {
                 Some(v) => {
                     let entries = v.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?;
                     if let Some(bad) = entries.iter().find(|v| !(v.is_finite() && **v >= 0.0)) {
-                        let found = format!("a second moment of `{name}` is {bad}, but a mean of squares is 0 or more");
+                        let found = format!(
+                            "a second moment of `{name}` is {bad}, but a mean of squares is 0 or more"
+                        );
                         return Err(self.refused(found));
                     }
                     all.extend(entries);
@@ -85,11 +87,14 @@ impl AdamMemory {
         Err(CheckpointError::Mismatch { path: self.source.clone(), missing, extra: vec![], mismatched })
     }
 
-    /// What a training remembers as a flat vector over all parameters of a checkpoint of it, in the order of their names.
-    pub fn of_training(checkpoint: &Checkpoint, square: &[f64], steps: usize) -> Result<Self> {
-        let trained = checkpoint.tensors.iter().filter(|(name, tensor)| {
-            TensorRole::of(name, tensor.dtype().is_int()) == TensorRole::Parameter
-        });
+    /// The second moments of a training as a flat vector over all parameters of a checkpoint of it, in the order of their
+    /// names, with the file that they were read from.
+    pub fn of_training(checkpoint: &Checkpoint, square: &[f64], steps: usize, source: &Path) -> Result<Self> {
+        let sha256 = hexadecimal(&Sha256::digest(read_file(source)?));
+        let trained = checkpoint
+            .tensors
+            .iter()
+            .filter(|(name, tensor)| TensorRole::of(name, tensor.dtype().is_int()) == TensorRole::Parameter);
         let (mut second_moments, mut rest) = (BTreeMap::new(), square);
         for (name, like) in trained {
             let (own, tail) = rest.split_at_checked(like.elem_count()).unwrap_or_default();
@@ -98,7 +103,7 @@ impl AdamMemory {
             }
             rest = tail;
         }
-        Ok(Self { second_moments, steps: Some(steps), ..Self::default() })
+        Ok(Self { second_moments, steps: Some(steps), source: source.into(), sha256, ..Self::default() })
     }
 
     fn refused(&self, found: String) -> CheckpointError {
@@ -141,7 +146,8 @@ impl AdamMemory {
             let Some(name) = name_of.get(&number) else { continue };
             let moment = entry(graph, of, "max_exp_avg_sq").or_else(|| entry(graph, of, "exp_avg_sq"));
             let Some(moment) = moment.filter(|id| is_tensor(graph, *id)) else { continue };
-            let unsupported = |found| CheckpointError::Unsupported { path: path.into(), name: (*name).clone(), found };
+            let unsupported =
+                |found| CheckpointError::Unsupported { path: path.into(), name: (*name).clone(), found };
             moments.insert((*name).clone(), described_tensor(graph, moment).map_err(unsupported)?);
             match entry(graph, of, "step") {
                 Some(step) if is_tensor(graph, step) => {
@@ -152,17 +158,23 @@ impl AdamMemory {
             }
         }
         if moments.is_empty() {
-            return Err(refused("an optimizer's state without exp_avg_sq: it is not Adam's, or took no step".into()));
+            return Err(refused(
+                "an optimizer's state without exp_avg_sq: it is not Adam's, or took no step".into(),
+            ));
         }
         let settings = Settings::of(graph, &groups);
         let second_moments = tensors(&mut opened, &moments)?;
         for count in tensors(&mut opened, &counts)?.values() {
-            steps.extend(count.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?.iter().map(|s| *s as usize));
+            steps.extend(
+                count.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?.iter().map(|s| *s as usize),
+            );
         }
         steps.sort_unstable();
         steps.dedup();
         if let [first, .., last] = steps[..] {
-            return Err(refused(format!("parameters that took from {first} to {last} steps, which must be as many for all")));
+            return Err(refused(format!(
+                "parameters that took from {first} to {last} steps, which must be as many for all"
+            )));
         }
         let [beta1, beta2, epsilon] = settings.common(path)?;
         Ok(Some(Self {
@@ -198,7 +210,8 @@ impl Settings {
     fn common(&self, path: &Path) -> Result<[Option<f64>; 3]> {
         let first = self.groups.first().map_or([None; 4], |group| *group);
         if self.groups.iter().any(|group| group[..3] != first[..3]) {
-            let found = "groups of parameters with different betas or eps, which must be one for all".to_string();
+            let found =
+                "groups of parameters with different betas or eps, which must be one for all".to_string();
             return Err(CheckpointError::NoAdam { path: path.into(), found });
         }
         Ok([first[0], first[1], first[2]])
@@ -231,7 +244,9 @@ fn named(graph: &Graph, groups: &[Id]) -> Option<Vec<String>> {
 /// The names of the parameters in the model's own state dict in the same file, in its order, which is the optimizer's.
 fn beside(path: &Path, graph: &Graph) -> Option<Vec<String>> {
     let model = state_dict::find(path, graph).ok().filter(|model| model.nested_under.is_some())?;
-    let trained = |name: &String| TensorRole::of(name, model.tensors[name].element.is_integer()) == TensorRole::Parameter;
+    let trained = |name: &String| {
+        TensorRole::of(name, model.tensors[name].element.is_integer()) == TensorRole::Parameter
+    };
     Some(stripped(model.order.into_iter().filter(trained).collect()))
 }
 

@@ -59,8 +59,9 @@ impl<'a> Opened<'a> {
         if entry(path, &mut archive, &format!("{folder}byteorder"))?.is_some_and(|order| order == b"big") {
             return Err(CheckpointError::NotACheckpoint {
                 path: path.into(),
-                found: "a PyTorch file in big-endian byte order, which has to be saved again on a usual machine"
-                    .into(),
+                found:
+                    "a PyTorch file in big-endian byte order, which has to be saved again on a usual machine"
+                        .into(),
             });
         }
         let description = entry(path, &mut archive, &format!("{folder}data.pkl"))?.unwrap_or_default();
