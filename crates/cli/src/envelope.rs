@@ -80,6 +80,9 @@ pub(crate) struct Described {
     pub(crate) blocks: Vec<Block>,
 }
 
+/// Blocks that a note names before it only counts the rest.
+const LISTED: usize = 8;
+
 /// A block of a block-diagonal matrix.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Block {
@@ -104,10 +107,13 @@ impl Described {
         let mut notes = self.preconditioner.as_ref().map_or(vec![], Preconditioned::notes);
         if !self.blocks.is_empty() {
             let name = |block: &Block| format!("{} ({})", block.name, numbers::count(block.parameters));
-            let names: Vec<String> = self.blocks.iter().map(name).collect();
+            let mut names: Vec<String> = self.blocks.iter().take(LISTED).map(name).collect();
+            if self.blocks.len() > LISTED {
+                names.push(format!("and {} more", self.blocks.len() - LISTED));
+            }
             notes.push(format!(
-                "{} blocks, each a product of its own: {}; other parameters stay where they are",
-                names.len(),
+                "{} blocks, each a product of its own: {}",
+                self.blocks.len(),
                 names.join(", ")
             ));
         }

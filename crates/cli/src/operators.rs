@@ -136,8 +136,10 @@ impl OperatorArguments {
         let mut loaded = load::load(task, None, seed)?;
         let parameters = loaded.task.objective.parameters().clone();
         let named: Vec<String> = self.groups(&parameters)?.into_iter().flat_map(|g| g.parameters).collect();
-        if !named.is_empty() && named.len() < parameters.names().len() {
+        let others = parameters.names().len() - named.len();
+        if !named.is_empty() && others > 0 {
             loaded.narrow(named)?;
+            loaded.task.notes.push(format!("{others} tensors are in no block: they stay where they are"));
         }
         if let Some(preconditioner) = self.preconditioner()? {
             // A file that does not fit is refused before the work.

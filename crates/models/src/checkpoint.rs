@@ -20,6 +20,7 @@ mod error;
 mod fit;
 mod inspect;
 mod non_finite;
+mod optimizer;
 mod pickle;
 mod prefix;
 mod safetensors_file;
