@@ -2,12 +2,14 @@
 
 mod animations;
 mod bad_input;
+mod blocks;
 mod defects;
 mod eigenvalues;
 mod exports;
 mod figures;
 mod landscape;
 mod minima;
+mod preconditioned;
 #[allow(clippy::unreadable_literal, reason = "as published")]
 mod published;
 mod refusals;

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use relief_hessian::{
-    Curvature, Diagonal, DiagonalEstimate, EstimateState, Objective, Outcome, Parameters, Sampling, Target,
-};
+use relief_hessian::{Curvature, Diagonal, DiagonalEstimate, Objective, Parameters, Sampling, Target};
 use relief_models::checkpoint;
 use relief_plot::{Axis, Bars, Figure, Group, Panel};
 use serde::Serialize;
@@ -18,6 +16,7 @@ use crate::exit::{self, Failure};
 use crate::exports::Sampled;
 use crate::load;
 use crate::operators::OperatorArguments;
+use crate::resuming::ResumeArguments;
 use crate::{interrupt, numbers, output, progress, report, table};
 
 /// Estimate the diagonal of the Hessian (XDiag), with a standard error for every entry
@@ -52,18 +51,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     save: Option<PathBuf>,
 
-    /// Go on from the state of an interrupted run with the same arguments
-    #[arg(long, value_name = "FILE", help_heading = "Estimate")]
-    resume: Option<PathBuf>,
-
-    /// Where Ctrl-C saves the state to resume from
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "diagonal.state.safetensors",
-        help_heading = "Estimate"
-    )]
-    state: PathBuf,
+    #[command(flatten)]
+    resume: ResumeArguments,
 
     #[command(flatten)]
     run: RunArguments,
@@ -108,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     interrupt::install();
     let mut bar = progress::Bar::new("diagonal");
     bar.say("reading");
-    let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
+    let loaded = arguments.matrix.load(&arguments.task, arguments.run.seed)?;
     let objective = &loaded.task.objective;
     let at = objective.parameters();
     let curvature = Curvature::new(objective, at, load::memory(&arguments.run))?;
@@ -122,40 +111,41 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         ..Sampling::default()
     };
     let estimator = Diagonal { sampling, ..Diagonal::default() };
-    let context = format!("{} {}", loaded.identity(), arguments.matrix.identity());
-    let outcome = match &arguments.resume {
-        Some(path) => estimator.resume(&*operator, EstimateState::load(path, &context)?, &mut bar)?,
-        None => estimator.run(&*operator, &mut bar)?,
+    let context = format!("{} {}", loaded.identity(), operator.identity);
+    let go_on = |state, bar: &mut progress::Bar| {
+        Ok(match state {
+            Some(state) => estimator.resume(&*operator, state, bar)?,
+            None => estimator.run(&*operator, bar)?,
+        })
+    };
+    let Some((estimate, state)) =
+        arguments.resume.run("diagonal.state.safetensors", &context, &mut bar, go_on)?
+    else {
+        return Ok(exit::Outcome::Interrupted);
     };
     drop(bar);
-    let estimate = match outcome {
-        Outcome::Done(estimate) => estimate,
-        Outcome::Interrupted(state) => {
-            state.save(&arguments.state, &context)?;
-            return Ok(interrupt::saved(state.products(), &arguments.state));
-        }
-    };
     if let Some(path) = &arguments.save {
         save(path, at, &estimate)?;
     }
     let found = Found::new(at, &estimate);
     let reached = found.status.remedy().is_none();
     let work = Work {
-        products: found.products,
+        products: operator.passes() * found.products,
         gradients: curvature.gradients(),
         evaluations: 0,
         seconds: begun.elapsed().as_secs_f64(),
     };
-    let point = Point::curved(&curvature, arguments.matrix.name());
+    let point = Point::curved(&curvature, operator.described.clone());
     let envelope = Envelope::new("relief/diagonal/1", arguments.run.seed, &loaded, point, (found, work));
     let result = &envelope.result;
     output::present_numbers(
         &arguments.run.print,
         &envelope,
         || human(&envelope),
-        || figure(result, arguments.matrix.name()),
+        || figure(result, &arguments.matrix.name()),
         || sampled(result),
     )?;
+    state.remove();
     Ok(if reached { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 

@@ -1,18 +1,22 @@
-//! `relief eigenvalues --per-layer`: each layer's own block of a curvature matrix.
+//! `relief eigenvalues --per-layer` and `--per-block`: blocks of a curvature matrix, each by itself.
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use relief_hessian::{Curvature, Objective, Outcome, Parameters};
+use relief_hessian::{Control, Curvature, LanczosState, Objective, Outcome, ParameterGroup};
 use relief_plot::{Axis, Bars, Figure, Group, Panel};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::eigenvalues::Arguments;
-use crate::envelope::{Envelope, Point, Work};
+use crate::envelope::{Described, Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::exports::Sampled;
-use crate::load;
+use crate::load::{self, Loaded};
+use crate::preconditioning::Preconditioner;
+use crate::progress::Bar;
 use crate::report::{self, Pairs};
-use crate::{interrupt, numbers, output, progress, table};
+use crate::resuming::{self, Saved, State};
+use crate::{interrupt, numbers, output, points, table};
 
 /// The `result` of `relief eigenvalues --per-layer`.
 #[derive(Debug, Serialize)]
@@ -21,9 +25,9 @@ struct ByLayer {
 }
 
 /// A layer's block.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Layer {
-    /// What its parameters' names have in common.
+    /// What its parameters' names have in common, or the pattern.
     name: String,
     /// Rows of the block.
     parameters: usize,
@@ -31,72 +35,169 @@ struct Layer {
     found: Pairs,
 }
 
+/// Blocks of which the eigenvalues are found, and what is known of the next.
+#[derive(Debug, Default)]
+struct LayersState {
+    finished: Finished,
+    next: Option<LanczosState>,
+}
+
+/// Blocks of which the eigenvalues are found, and what that took.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Finished {
+    layers: Vec<Layer>,
+    products: usize,
+    gradients: usize,
+}
+
+/// What is computed for every block.
+struct Job<'a> {
+    arguments: &'a Arguments,
+    loaded: &'a Loaded,
+    groups: &'a [ParameterGroup],
+    preconditioner: Option<&'a Preconditioner>,
+    context: &'a str,
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     if let Some(path) = &arguments.run.print.output {
         output::check_numbers(path)?;
     }
-    if !arguments.matrix.is_over_parameters() {
+    let matrix = &arguments.matrix;
+    if !matrix.is_over_parameters() {
         return Err(Failure::Usage(
             "the tangent kernel is over outputs and has no layers: take another --operator".into(),
         ));
     }
     let begun = Instant::now();
     interrupt::install();
-    let mut bar = progress::Bar::new("layers");
+    let mut bar = Bar::new("layers");
     bar.say("reading");
-    let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
+    let loaded = matrix.load(&arguments.task, arguments.run.seed)?;
     if !arguments.no_check {
         bar.say("checking the model's derivatives");
         loaded.check_rules(arguments.run.seed)?;
     }
-    let (mut layers, mut work, mut converged) = (vec![], (0, 0), true);
-    for (name, names) in by_layer(loaded.task.objective.parameters()) {
-        let task = loaded.restricted_to(&names)?;
-        let at = task.objective.parameters().clone();
-        let curvature = Curvature::new(&task.objective, &at, load::memory(&arguments.run))?;
-        let operator = arguments.matrix.build(&curvature, &task, arguments.run.seed)?;
-        let solver = arguments.solver(&at, at.len())?;
-        let Outcome::Done(eigen) = solver.run(&*operator, None, &mut bar)? else {
-            return Ok(interrupt::lost());
-        };
-        work = (work.0 + eigen.products, work.1 + curvature.gradients());
-        converged &= report::converged(&eigen);
-        layers.push(Layer { name, parameters: at.len(), found: Pairs::new(eigen) });
+    let at = loaded.task.objective.parameters();
+    let mut groups = matrix.groups(at)?;
+    if groups.is_empty() {
+        groups = ParameterGroup::layers(at);
+        groups.sort_by_cached_key(|group| points::natural(&group.name));
     }
+    let preconditioner = matrix.preconditioner()?;
+    let preconditioner = preconditioner.as_ref();
+    let settings = arguments.solver(at, arguments.wanted_at_most(usize::MAX));
+    let context = format!("{} {} {settings:?}", loaded.identity(), matrix.identity(preconditioner));
+    let job = Job { arguments, loaded: &loaded, groups: &groups, preconditioner, context: &context };
+    let Some((Finished { layers, products, gradients }, state)) = job.run(&mut bar)? else {
+        return Ok(exit::Outcome::Interrupted);
+    };
     drop(bar);
-    let work =
-        Work { products: work.0, gradients: work.1, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
-    let point = Point::with_loss(loaded.loss).with_operator(arguments.matrix.name());
-    let envelope = Envelope::new(
+    let converged = layers.iter().all(|layer| layer.found.converged());
+    let work = Work { products, gradients, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
+    let described = Described::new(matrix.name_of_a_block(), preconditioner);
+    let point = Point::with_loss(loaded.loss).with_operator(described);
+    let mut envelope = Envelope::new(
         "relief/eigenvalues-by-layer/1",
         arguments.run.seed,
         &loaded,
         point,
         (ByLayer { layers }, work),
     );
+    envelope.notes.extend(all_of(&envelope.result.layers, arguments.k));
     let result = &envelope.result;
     output::present_numbers(
         &arguments.run.print,
         &envelope,
         || human(&envelope),
-        || figure(result, arguments.matrix.name()),
+        || figure(result, &matrix.name_of_a_block()),
         || sampled(result),
     )?;
+    state.remove();
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 
-/// Names of parameters by what stands before their last dot, in the order of the layers' numbers.
-fn by_layer(parameters: &Parameters) -> Vec<(String, Vec<String>)> {
-    let mut layers: Vec<(String, Vec<String>)> = vec![];
-    for name in parameters.names() {
-        let layer = name.rsplit_once('.').map_or(name.as_str(), |(layer, _)| layer);
-        match layers.iter_mut().find(|(known, _)| known == layer) {
-            Some((_, names)) => names.push(name.clone()),
-            None => layers.push((layer.to_string(), vec![name.clone()])),
+impl Job<'_> {
+    /// All blocks, one after the other; `None` after Ctrl-C, with the state saved.
+    fn run(&self, bar: &mut Bar) -> Result<Option<(Finished, Saved)>, Failure> {
+        let Arguments { run, matrix, resume, .. } = self.arguments;
+        let (mut keeper, state) = resume.begin("layers.state.json", self.context, bar)?;
+        let mut state: LayersState = state.unwrap_or_default();
+        for group in self.groups.iter().skip(state.finished.layers.len()) {
+            let task = self.loaded.restricted_to(&group.parameters)?;
+            let at = task.objective.parameters().clone();
+            let curvature = Curvature::new(&task.objective, &at, load::memory(run))?;
+            let operator = matrix.build_block(&curvature, &task, run.seed, self.preconditioner)?;
+            let solver = self.arguments.solver(&at, self.arguments.wanted_at_most(at.len()));
+            let eigen = loop {
+                let outcome = match state.next.take() {
+                    Some(known) => solver.resume(&*operator, known, bar)?,
+                    None => solver.run(&*operator, None, bar)?,
+                };
+                match outcome {
+                    Outcome::Done(eigen) => break eigen,
+                    Outcome::Interrupted(known) => state.next = Some(known),
+                }
+                if keeper.paused(&state, bar)? == Control::Interrupt {
+                    return Ok(None);
+                }
+            };
+            state.finished.products += eigen.products;
+            state.finished.gradients += curvature.gradients();
+            let (name, parameters) = (group.name.clone(), at.len());
+            state.finished.layers.push(Layer { name, parameters, found: Pairs::new(eigen) });
+            if bar.control() == Control::Interrupt && keeper.paused(&state, bar)? == Control::Interrupt {
+                return Ok(None);
+            }
+        }
+        Ok(Some((state.finished, keeper.finish::<LayersState>())))
+    }
+}
+
+impl LayersState {
+    /// Where the state of the block that is under way lies.
+    fn of_next(path: &Path) -> PathBuf {
+        path.with_extension("next.safetensors")
+    }
+
+    /// What the block that is under way must agree with.
+    fn context_of_next(&self, context: &str) -> String {
+        format!("{context} after {}", self.finished.layers.len())
+    }
+}
+
+impl State for LayersState {
+    fn products(&self) -> usize {
+        self.finished.products + self.next.as_ref().map_or(0, LanczosState::products)
+    }
+
+    fn save(&self, path: &Path, context: &str) -> Result<(), Failure> {
+        // In this order: where a kill comes between, only what is known of the next block is lost.
+        resuming::save_json(path, context, &self.finished)?;
+        match &self.next {
+            Some(next) => Ok(next.save(&Self::of_next(path), &self.context_of_next(context))?),
+            None => Ok(()),
         }
     }
-    layers.sort_by_cached_key(|(name, _)| crate::points::natural(name));
-    layers
+
+    fn load(path: &Path, context: &str) -> Result<Self, Failure> {
+        let mut state = Self { finished: resuming::load_json(path, context)?, next: None };
+        // What is there of a block before is of no use.
+        state.next = LanczosState::load(&Self::of_next(path), &state.context_of_next(context)).ok();
+        Ok(state)
+    }
+
+    fn files(path: &Path) -> Vec<PathBuf> {
+        vec![path.to_owned(), Self::of_next(path)]
+    }
+}
+
+/// Which blocks have fewer eigenvalues than were asked for.
+fn all_of(layers: &[Layer], k: usize) -> Option<String> {
+    let small = layers.iter().filter(|layer| layer.found.pairs.len().max(layer.found.smallest.len()) < k);
+    let names: Vec<&str> = small.map(|layer| layer.name.as_str()).collect();
+    (!names.is_empty())
+        .then(|| format!("fewer than {k} eigenvalues: all that there are of {}", names.join(", ")))
 }
 
 fn figure(result: &ByLayer, operator: &str) -> Figure {
@@ -142,7 +243,7 @@ fn sampled(result: &ByLayer) -> Sampled {
 fn human(envelope: &Envelope<ByLayer>) -> String {
     let mut rows = vec![];
     for layer in &envelope.result.layers {
-        let ends = [(layer.found.which, &layer.found.pairs), ("smallest", &layer.found.smallest)];
+        let ends = [(layer.found.which.as_str(), &layer.found.pairs), ("smallest", &layer.found.smallest)];
         for (which, pairs) in ends {
             for (rank, pair) in pairs.iter().enumerate() {
                 rows.push(vec![

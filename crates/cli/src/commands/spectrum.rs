@@ -1,18 +1,16 @@
 //! `relief spectrum`: the distribution of all eigenvalues of a curvature matrix, within bounds.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use relief_hessian::{
-    Curvature, Objective, Plan, SpectralDensity, SpectrumOutcome, SpectrumState, SymmetricOperator,
-};
+use relief_hessian::{Curvature, Objective, Outcome, Plan, SpectralDensity, SpectrumOutcome};
 
 use crate::arguments::{Format, RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
 use crate::operators::OperatorArguments;
+use crate::resuming::ResumeArguments;
 use crate::saved::{Kind, Results};
 use crate::spectral::{self, Curve, Distribution};
 use crate::{interrupt, output, progress, spectrum_figures};
@@ -57,18 +55,8 @@ pub(crate) struct Arguments {
     #[arg(long, help_heading = "Spectrum")]
     log: bool,
 
-    /// Go on from the state of an interrupted run with the same arguments
-    #[arg(long, value_name = "FILE", help_heading = "Spectrum")]
-    resume: Option<PathBuf>,
-
-    /// Where Ctrl-C saves the state to resume from
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "spectrum.state.safetensors",
-        help_heading = "Spectrum"
-    )]
-    state: PathBuf,
+    #[command(flatten)]
+    resume: ResumeArguments,
 
     /// Draw the density in the terminal as well
     #[arg(long, help_heading = "Output")]
@@ -92,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     interrupt::install();
     let mut bar = progress::Bar::new("spectrum");
     bar.say("reading");
-    let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
+    let loaded = arguments.matrix.load(&arguments.task, arguments.run.seed)?;
     let objective = &loaded.task.objective;
     let settings = arguments.settings(&loaded);
     let plan = settings.plan(objective.parameters().len())?;
@@ -103,26 +91,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     bar.say("linearizing");
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
     let operator = arguments.matrix.build(&curvature, &loaded.task, arguments.run.seed)?;
-    let outcome = arguments.estimate(&settings, &*operator, &loaded, &mut bar)?;
-    drop(bar);
-    let spectrum = match outcome {
-        SpectrumOutcome::Done(spectrum) => spectrum,
-        SpectrumOutcome::Interrupted(state) => {
-            state.save(&arguments.state, &arguments.context(&loaded))?;
-            eprintln!(
-                "interrupted after {} of {} products; go on with --resume {}",
-                state.products(),
-                plan.products(),
-                arguments.state.display()
-            );
-            return Ok(exit::Outcome::Interrupted);
-        }
+    let context = format!("{} {}", loaded.identity(), operator.identity);
+    let go_on = |state, bar: &mut progress::Bar| {
+        let outcome = match state {
+            Some(state) => settings.resume(&*operator, state, bar)?,
+            None => settings.run(&*operator, bar)?,
+        };
+        Ok(match outcome {
+            SpectrumOutcome::Done(spectrum) => Outcome::Done(spectrum),
+            SpectrumOutcome::Interrupted(state) => Outcome::Interrupted(state),
+        })
     };
-    let (products, gradients) = (spectrum.products, curvature.gradients());
+    let Some((spectrum, state)) =
+        arguments.resume.run("spectrum.state.safetensors", &context, &mut bar, go_on)?
+    else {
+        return Ok(exit::Outcome::Interrupted);
+    };
+    drop(bar);
+    let (products, gradients) = (operator.passes() * spectrum.products, curvature.gradients());
     let curve = Curve { log: arguments.log, sigma: arguments.sigma };
     let density = Distribution::new(spectrum, &settings, curve)?;
     let work = Work { products, gradients, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
-    let point = Point::curved(&curvature, arguments.matrix.name());
+    let point = Point::curved(&curvature, operator.described.clone());
     let mut envelope = Envelope::new(spectral::SCHEMA, arguments.run.seed, &loaded, point, (density, work));
     envelope.notes.extend(arguments.missed(&plan));
     let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
@@ -136,6 +126,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         || Ok(spectrum_figures::figure("", &saved()?)),
         characters.transpose()?,
     )?;
+    state.remove();
     Ok(if arguments.missed(&plan).is_some() { exit::Outcome::NotConverged } else { exit::Outcome::Done })
 }
 
@@ -179,25 +170,5 @@ impl Arguments {
              give more with --probes and --steps",
             plan.probes, plan.steps, plan.distance
         ))
-    }
-
-    /// What a saved state must agree with, beside the settings.
-    fn context(&self, loaded: &Loaded) -> String {
-        format!("{} {}", loaded.identity(), self.matrix.identity())
-    }
-
-    fn estimate(
-        &self,
-        settings: &SpectralDensity,
-        operator: &dyn SymmetricOperator,
-        loaded: &Loaded,
-        bar: &mut progress::Bar,
-    ) -> Result<SpectrumOutcome, Failure> {
-        Ok(match &self.resume {
-            Some(path) => {
-                settings.resume(operator, SpectrumState::load(path, &self.context(loaded))?, bar)?
-            }
-            None => settings.run(operator, bar)?,
-        })
     }
 }

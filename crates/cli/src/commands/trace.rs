@@ -1,6 +1,5 @@
 //! `relief trace`: trace, Frobenius norm and sums over eigenvalues, each with its error.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
@@ -15,6 +14,7 @@ use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
 use crate::operators::OperatorArguments;
+use crate::resuming::ResumeArguments;
 use crate::{interrupt, numbers, output, progress, report};
 
 /// Estimate the trace of the Hessian, or another sum over its eigenvalues, to a relative error
@@ -60,13 +60,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Estimate")]
     max_products: usize,
 
-    /// Go on from the state of an interrupted run with the same arguments
-    #[arg(long, value_name = "FILE", help_heading = "Estimate")]
-    resume: Option<PathBuf>,
-
-    /// Where Ctrl-C saves the state to resume from
-    #[arg(long, value_name = "FILE", default_value = "trace.state.safetensors", help_heading = "Estimate")]
-    state: PathBuf,
+    #[command(flatten)]
+    resume: ResumeArguments,
 
     /// Leave out the check of the model's derivatives on a few examples
     #[arg(long, help_heading = "Computation")]
@@ -136,7 +131,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     interrupt::install();
     let mut bar = progress::Bar::new("trace");
     bar.say("reading");
-    let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
+    let loaded = arguments.matrix.load(&arguments.task, arguments.run.seed)?;
     if !arguments.no_check {
         bar.say("checking the model's derivatives");
         loaded.check_rules(arguments.run.seed)?;
@@ -145,23 +140,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let objective = &loaded.task.objective;
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
     let operator = arguments.matrix.build(&curvature, &loaded.task, arguments.run.seed)?;
-    let context = format!("{} {}", loaded.identity(), arguments.matrix.identity());
-    let begun_at = arguments.resume.as_ref().map(|path| EstimateState::load(path, &context)).transpose()?;
-    let outcome = arguments.estimate(&arguments.sampling(&loaded), &*operator, begun_at, &mut bar)?;
-    drop(bar);
-    let estimate = match outcome {
-        Outcome::Done(estimate) => estimate,
-        Outcome::Interrupted(state) => {
-            state.save(&arguments.state, &context)?;
-            return Ok(interrupt::saved(state.products(), &arguments.state));
-        }
+    let context = format!("{} {}", loaded.identity(), operator.identity);
+    let sampling = arguments.sampling(&loaded);
+    let go_on = |state, bar: &mut _| arguments.estimate(&sampling, &*operator, state, bar);
+    let Some((estimate, state)) =
+        arguments.resume.run("trace.state.safetensors", &context, &mut bar, go_on)?
+    else {
+        return Ok(exit::Outcome::Interrupted);
     };
+    drop(bar);
     let reached = estimate.status.remedy().is_none();
-    let (products, gradients) = (estimate.products, curvature.gradients());
+    let (products, gradients) = (operator.passes() * estimate.products, curvature.gradients());
     let work = Work { products, gradients, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
-    let point = Point::curved(&curvature, arguments.matrix.name());
+    let point = Point::curved(&curvature, operator.described.clone());
     let envelope = Envelope::new("relief/trace/1", arguments.run.seed, &loaded, point, (estimate, work));
     output::present(&arguments.run.print, &envelope, || human(&envelope))?;
+    state.remove();
     Ok(if reached { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 
