@@ -10,6 +10,7 @@ mod landscape;
 mod minima;
 #[allow(clippy::unreadable_literal, reason = "as published")]
 mod published;
+mod redraw;
 mod resume;
 mod sharpness;
 mod spectrum;

@@ -3,15 +3,14 @@
 use std::time::Instant;
 
 use relief_hessian::{Curvature, Objective, Outcome, Parameters};
-use relief_plot::{Axis, Bars, Figure, Group, Panel};
 use serde::Serialize;
 
 use super::eigenvalues::Arguments;
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
-use crate::exports::Sampled;
 use crate::load;
 use crate::report::{self, Pairs};
+use crate::saved::Kind;
 use crate::{interrupt, numbers, output, progress, table};
 
 /// The `result` of `relief eigenvalues --per-layer`.
@@ -33,7 +32,7 @@ struct Layer {
 
 pub(super) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     if let Some(path) = &arguments.run.print.output {
-        output::check_numbers(path)?;
+        output::check_picture(path, Kind::Layers)?;
     }
     if !arguments.matrix.is_over_parameters() {
         return Err(Failure::Usage(
@@ -74,19 +73,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         point,
         (ByLayer { layers }, work),
     );
-    let result = &envelope.result;
-    output::present_numbers(
-        &arguments.run.print,
-        &envelope,
-        || human(&envelope),
-        || figure(result, arguments.matrix.name()),
-        || sampled(result),
-    )?;
+    output::present_saved(&arguments.run.print, &envelope, || human(&envelope))?;
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 
 /// Names of parameters by what stands before their last dot, in the order of the layers' numbers.
-fn by_layer(parameters: &Parameters) -> Vec<(String, Vec<String>)> {
+pub(super) fn by_layer(parameters: &Parameters) -> Vec<(String, Vec<String>)> {
     let mut layers: Vec<(String, Vec<String>)> = vec![];
     for name in parameters.names() {
         let layer = name.rsplit_once('.').map_or(name.as_str(), |(layer, _)| layer);
@@ -97,46 +89,6 @@ fn by_layer(parameters: &Parameters) -> Vec<(String, Vec<String>)> {
     }
     layers.sort_by_cached_key(|(name, _)| crate::points::natural(name));
     layers
-}
-
-fn figure(result: &ByLayer, operator: &str) -> Figure {
-    let ranks = result.layers.iter().map(|layer| layer.found.pairs.len()).max().unwrap_or(0);
-    let group = |rank: usize| {
-        let of = |value: &dyn Fn(&relief_hessian::EigenPair) -> f64| {
-            let found = result.layers.iter().map(|layer| layer.found.pairs.get(rank).map_or(f64::NAN, value));
-            found.collect()
-        };
-        Group {
-            name: format!("{} {}", result.layers[0].found.which, rank + 1),
-            values: of(&|pair| pair.value),
-            errors: of(&|pair| pair.error_bound),
-        }
-    };
-    let bars = Bars {
-        title: String::new(),
-        value: Axis::linear(format!("eigenvalue of the layer's block ({operator})")),
-        names: result.layers.iter().map(|layer| layer.name.clone()).collect(),
-        groups: (0..ranks).map(group).collect(),
-    };
-    Figure::new("", vec![Panel::Bars(bars)])
-}
-
-/// A row for every eigenvalue, with the number of its layer.
-fn sampled(result: &ByLayer) -> Sampled {
-    let all = || {
-        let layers = result.layers.iter().enumerate();
-        layers.flat_map(|(i, layer)| layer.found.pairs.iter().enumerate().map(move |(rank, p)| (i, rank, p)))
-    };
-    Sampled {
-        axes: vec![("row", (0..all().count()).map(|i| i as f64).collect())],
-        measures: vec![
-            ("layer", all().map(|(i, ..)| i as f64).collect()),
-            ("rank", all().map(|(_, rank, _)| (rank + 1) as f64).collect()),
-            ("eigenvalue", all().map(|(.., pair)| pair.value).collect()),
-            ("error_bound", all().map(|(.., pair)| pair.error_bound).collect()),
-            ("residual", all().map(|(.., pair)| pair.residual).collect()),
-        ],
-    }
 }
 
 fn human(envelope: &Envelope<ByLayer>) -> String {
