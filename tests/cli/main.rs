@@ -12,6 +12,7 @@ mod minima;
 mod preconditioned;
 #[allow(clippy::unreadable_literal, reason = "as published")]
 mod published;
+mod redraw;
 mod refusals;
 mod resume;
 mod sharpness;

@@ -2,6 +2,7 @@
 
 mod allocator;
 mod arguments;
+mod characters;
 mod commands;
 mod comparison;
 mod connection_figures;
@@ -13,6 +14,7 @@ mod eigenvalue_figures;
 mod envelope;
 mod exit;
 mod exports;
+mod findings;
 mod interrupt;
 mod lines;
 mod load;
@@ -20,6 +22,7 @@ mod numbers;
 mod operators;
 mod output;
 mod pages;
+mod parts;
 mod planes;
 mod points;
 mod preconditioning;

@@ -161,6 +161,16 @@ impl OperatorArguments {
         })
     }
 
+    /// The blocks that are asked for, or the layers.
+    pub(crate) fn groups_or_layers(&self, parameters: &Parameters) -> Result<Vec<ParameterGroup>, Failure> {
+        let mut groups = self.groups(parameters)?;
+        if groups.is_empty() {
+            groups = ParameterGroup::layers(parameters);
+            groups.sort_by_cached_key(|group| natural(&group.name));
+        }
+        Ok(groups)
+    }
+
     /// The preconditioner, if there is one.
     pub(crate) fn preconditioner(&self) -> Result<Option<Preconditioner>, Failure> {
         self.preconditioning.read()

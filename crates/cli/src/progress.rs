@@ -25,6 +25,11 @@ impl Bar {
         Self { bar, pause: None }
     }
 
+    /// Which part of the work the products are for.
+    pub(crate) fn at(&self, part: String) {
+        self.bar.set_prefix(part);
+    }
+
     /// What is being done before the first product.
     pub(crate) fn say(&self, message: &str) {
         self.bar.set_message(message.to_string());

@@ -116,6 +116,11 @@ impl ResumeArguments {
         }
     }
 
+    /// The state to go on from, if there is one.
+    pub(crate) fn resumed(&self) -> Option<&Path> {
+        self.resume.as_deref()
+    }
+
     /// What saves the states of some work, and the one to go on from.
     pub(crate) fn begin<'c, S: State>(
         &self,
@@ -159,22 +164,36 @@ pub(crate) struct Keeper<'c> {
 impl Keeper<'_> {
     /// Saves the state of work that the bar has stopped, and says whether it goes on: not after Ctrl-C.
     pub(crate) fn paused<S: State>(&mut self, state: &S, bar: &mut Bar) -> Result<Control, Failure> {
+        let context = self.context;
+        let save = |path: &Path| {
+            state.save(path, context)?;
+            Ok(S::files(path))
+        };
+        self.paused_with(state.products(), save, bar)
+    }
+
+    /// The same for a state that `save` writes, telling its files.
+    pub(crate) fn paused_with(
+        &mut self,
+        products: usize,
+        save: impl FnOnce(&Path) -> Result<Vec<PathBuf>, Failure>,
+        bar: &mut Bar,
+    ) -> Result<Control, Failure> {
         if !self.own {
             self.path = free(&self.path);
         }
         if interrupt::requested() {
-            state.save(&self.path, self.context)?;
+            save(&self.path)?;
             bar.clear();
-            interrupt::saved(state.products(), &self.path);
+            interrupt::saved(products, &self.path);
             return Ok(Control::Interrupt);
         }
         let begun = Instant::now();
         let mut wait = Duration::MAX;
         if !self.refused {
-            match state.save(&self.path, self.context) {
-                Ok(()) => {
+            match save(&self.path) {
+                Ok(files) => {
                     self.own = true;
-                    let files = S::files(&self.path);
                     let bytes: u64 = files.iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum();
                     let gentle = Duration::from_secs_f64(bytes as f64 / RATE);
                     wait = self.every.max(SHARE * begun.elapsed()).max(gentle);

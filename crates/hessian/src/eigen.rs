@@ -50,7 +50,7 @@ impl Status {
 }
 
 /// The result of a search.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Eigen {
     /// The largest, descending.
     pub largest: Vec<EigenPair>,

@@ -56,7 +56,7 @@ pub use objective::{
 pub use operator::{Dense, SymmetricOperator};
 pub use outer::{OuterProducts, RankOne};
 pub use parameters::{Parameters, matching};
-pub use sampling::{EstimateState, EstimateStatus, Estimating, Sampling, Target};
+pub use sampling::{EstimateState, EstimateStatus, Estimating, Interim, Sampling, Target};
 pub use spectral_sum::{SpectralSum, SpectralSumEstimate, Summand};
 pub use spectrum::{
     Cumulative, CumulativeCurve, DensityCurve, LogDensityCurve, Moment, Outliers, Plan, Probe,

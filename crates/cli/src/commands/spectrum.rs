@@ -5,6 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use relief_hessian::{Curvature, Objective, Outcome, Plan, SpectralDensity, SpectrumOutcome};
 
+use super::layer_spectra;
 use crate::arguments::{Format, RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
@@ -21,14 +22,24 @@ use crate::{interrupt, output, progress, spectrum_figures};
   relief spectrum notebooks-data/digits-sgd.safetensors --plot
   relief spectrum notebooks-data/digits-sgd.safetensors --probes 4 --steps 60 -o spectrum.png
   relief spectrum notebooks-data/digits-sgd.safetensors --log -o spectrum.html
+  relief spectrum notebooks-data/digits-sgd.safetensors --per-layer --log -o layers.png
   relief spectrum net.pth --model resnet18 --data cifar/ --operator gauss-newton --sample 1000 -o spectrum.json
-  relief plot sgd.json sam.json -o spectra.png        several in one picture")]
+  relief plot sgd.json sam.json -o spectra.png        several in one picture
+  relief spectrum notebooks-data/digits-sgd.safetensors --resume spectrum.state.safetensors      after Ctrl-C
+
+Costs one gradient, and as many products as random vectors have steps, --probes times --steps; with --per-layer, for every layer.
+Keeps a vector of all parameters in double precision for each step of one random vector, and up to --memory of linearized
+batches. Ctrl-C saves the random vectors that are done, and the steps of the one at work.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    task: TaskArguments,
+    pub(super) task: TaskArguments,
 
     #[command(flatten)]
-    matrix: OperatorArguments,
+    pub(super) matrix: OperatorArguments,
+
+    /// Each layer's block of the matrix by itself, in one figure: the other layers' parameters stay where they are
+    #[arg(long, conflicts_with = "plot", help_heading = "Spectrum")]
+    per_layer: bool,
 
     /// Wasserstein distance to the true distribution to aim for, as a share of the spread: exit code 1 if it is not sure
     /// to be met [default: 0.02, as far as 10 random vectors meet it]
@@ -56,7 +67,7 @@ pub(crate) struct Arguments {
     log: bool,
 
     #[command(flatten)]
-    resume: ResumeArguments,
+    pub(super) resume: ResumeArguments,
 
     /// Draw the density in the terminal as well
     #[arg(long, help_heading = "Output")]
@@ -64,10 +75,10 @@ pub(crate) struct Arguments {
 
     /// Leave out the check of the model's derivatives on a few examples
     #[arg(long, help_heading = "Computation")]
-    no_check: bool,
+    pub(super) no_check: bool,
 
     #[command(flatten)]
-    run: RunArguments,
+    pub(super) run: RunArguments,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
@@ -76,6 +87,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         output::check_picture(path, Kind::Spectrum)?;
     }
     arguments.check()?;
+    if arguments.per_layer {
+        return layer_spectra::run(arguments);
+    }
     let begun = Instant::now();
     interrupt::install();
     let mut bar = progress::Bar::new("spectrum");
@@ -109,8 +123,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     };
     drop(bar);
     let (products, gradients) = (operator.passes() * spectrum.products, curvature.gradients());
-    let curve = Curve { log: arguments.log, sigma: arguments.sigma };
-    let density = Distribution::new(spectrum, &settings, curve)?;
+    let density = Distribution::new(spectrum, &settings, arguments.curve())?;
     let work = Work { products, gradients, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
     let point = Point::curved(&curvature, operator.described.clone());
     let mut envelope = Envelope::new(spectral::SCHEMA, arguments.run.seed, &loaded, point, (density, work));
@@ -150,7 +163,12 @@ impl Arguments {
         Err(Failure::Usage(problem))
     }
 
-    fn settings(&self, loaded: &Loaded) -> SpectralDensity {
+    /// How the density is drawn.
+    pub(super) fn curve(&self) -> Curve {
+        Curve { log: self.log, sigma: self.sigma }
+    }
+
+    pub(super) fn settings(&self, loaded: &Loaded) -> SpectralDensity {
         let default = SpectralDensity::default();
         SpectralDensity {
             accuracy: self.accuracy.unwrap_or(default.accuracy),
@@ -163,7 +181,7 @@ impl Arguments {
     }
 
     /// How an accuracy that was asked for is not sure to be met; one that was not asked for is only an aim.
-    fn missed(&self, plan: &Plan) -> Option<String> {
+    pub(super) fn missed(&self, plan: &Plan) -> Option<String> {
         let asked = self.accuracy.filter(|asked| plan.distance > asked * (1.0 + 1e-9))?;
         Some(format!(
             "an accuracy of {asked} is not sure to be met by {} random vectors with {} steps each, which guarantee {:.3}: \

@@ -4,17 +4,18 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use relief_hessian::{
-    Curvature, EstimateState, EstimateStatus, Frobenius, FrobeniusMethod, Objective, Outcome, Sampling,
-    SpectralSum, Summand, SymmetricOperator, Target, Trace, TraceMethod,
+    Curvature, EstimateState, EstimateStatus, Frobenius, FrobeniusMethod, Interim, Objective, Outcome,
+    Sampling, SpectralSum, Summand, SymmetricOperator, Target, Trace, TraceMethod,
 };
-use serde::Serialize;
 
 use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
+use crate::findings::{Estimate, Quantity};
 use crate::load::{self, Loaded};
 use crate::operators::OperatorArguments;
 use crate::resuming::ResumeArguments;
+use crate::saved::Kind;
 use crate::{interrupt, numbers, output, progress, report};
 
 /// Estimate the trace of the Hessian, or another sum over its eigenvalues, to a relative error
@@ -25,6 +26,13 @@ use crate::{interrupt, numbers, output, progress, report};
   relief trace notebooks-data/digits-sgd.safetensors --of frobenius --products 30
   relief trace net.pth --model resnet18 --data cifar/ --operator gauss-newton --method xnystrace
   relief trace net.pth --model mlp --data digits --operator gauss-newton --of effective-dimension --damping 1e-3
+  relief trace notebooks-data/digits-sgd.safetensors -o trace.png        the running estimate and each random vector's
+  relief plot trace-sgd.json trace-sam.json -o traces.svg
+
+Costs one gradient, and products until the error is as asked: 16, 32, 64 and so on, or --products; never more than the matrix
+has rows. Keeps a vector of all parameters in double precision for each product (xtrace, xnystrace and --of frobenius; hutch++ two
+thirds of that), two with hutchinson, and one for each step of a random vector's quadrature with the last two quantities; and up
+to --memory of linearized batches besides.
 
 The error is a standard error, estimated from the same products: in about 95 of 100 runs the value is off by less than twice
 of it.")]
@@ -71,19 +79,6 @@ pub(crate) struct Arguments {
     run: RunArguments,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Quantity {
-    /// The sum of all eigenvalues
-    Trace,
-    /// The root of the sum of their squares
-    Frobenius,
-    /// The sum of log(eigenvalue + damping)
-    LogDeterminant,
-    /// The sum of eigenvalue / (eigenvalue + damping)
-    EffectiveDimension,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Method {
     Xtrace,
@@ -104,29 +99,11 @@ impl From<Method> for TraceMethod {
     }
 }
 
-/// The `result` of `relief trace`.
-#[derive(Debug, Serialize)]
-struct Estimated {
-    of: Quantity,
-    /// Of a trace.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<TraceMethod>,
-    /// Of a sum that needs one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    damping: Option<f64>,
-    value: f64,
-    /// Standard error.
-    error_estimate: f64,
-    /// Random vectors behind the standard error, which is known to about a share of 1 / sqrt(2 samples).
-    samples: usize,
-    /// Of the matrix.
-    rows: usize,
-    products: usize,
-    status: EstimateStatus,
-}
-
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
+    if let Some(path) = &arguments.run.print.output {
+        output::check_picture(path, Kind::Estimate)?;
+    }
     let begun = Instant::now();
     interrupt::install();
     let mut bar = progress::Bar::new("trace");
@@ -154,7 +131,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let work = Work { products, gradients, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
     let point = Point::curved(&curvature, operator.described.clone());
     let envelope = Envelope::new("relief/trace/1", arguments.run.seed, &loaded, point, (estimate, work));
-    output::present(&arguments.run.print, &envelope, || human(&envelope))?;
+    output::present_saved(&arguments.run.print, &envelope, || human(&envelope))?;
     state.remove();
     Ok(if reached { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
@@ -177,77 +154,99 @@ impl Arguments {
         operator: &dyn SymmetricOperator,
         state: Option<EstimateState>,
         bar: &mut progress::Bar,
-    ) -> Result<Outcome<Estimated, EstimateState>, Failure> {
-        let (of, sampling, rows) = (self.of, sampling.clone(), operator.dim());
-        let sum = |summand, state: Option<EstimateState>, bar: &mut progress::Bar| {
-            let sum = SpectralSum { summand, damping: self.damping, sampling: sampling.clone() };
-            let found = match state {
-                Some(state) => sum.resume(operator, state, bar),
-                None => sum.run(operator, bar),
-            }?;
-            Ok::<_, Failure>(found.map(|e| Estimated {
-                of,
-                method: None,
-                damping: Some(self.damping),
-                value: e.value,
-                error_estimate: e.error_estimate,
-                samples: e.probes,
-                rows,
-                products: e.products,
-                status: e.status,
-            }))
+    ) -> Result<Outcome<Estimate, EstimateState>, Failure> {
+        let finish = |sum: Summed| Estimate {
+            of: self.of,
+            method: sum.method,
+            damping: sum.damping,
+            value: sum.value,
+            error_estimate: sum.error_estimate,
+            samples: sum.estimates.len(),
+            rows: operator.dim(),
+            products: sum.products,
+            status: sum.status,
+            target: self.products.is_none().then_some(self.relative_error),
+            estimates: sum.estimates,
+            history: sum.history,
         };
-        match of {
-            Quantity::LogDeterminant => sum(Summand::Logarithm, state, bar),
-            Quantity::EffectiveDimension => sum(Summand::EffectiveDimension, state, bar),
+        let sampling = sampling.clone();
+        let found = match self.of {
+            Quantity::LogDeterminant | Quantity::EffectiveDimension => {
+                let summand = if self.of == Quantity::LogDeterminant {
+                    Summand::Logarithm
+                } else {
+                    Summand::EffectiveDimension
+                };
+                let sum = SpectralSum { summand, damping: self.damping, sampling };
+                let found = match state {
+                    Some(state) => sum.resume(operator, state, bar),
+                    None => sum.run(operator, bar),
+                }?;
+                found.map(|e| Summed {
+                    method: None,
+                    damping: Some(self.damping),
+                    value: e.value,
+                    error_estimate: e.error_estimate,
+                    products: e.products,
+                    status: e.status,
+                    estimates: e.estimates,
+                    history: e.history,
+                })
+            }
             Quantity::Trace => {
-                let trace = Trace { method: self.method.into(), sampling: sampling.clone() };
+                let trace = Trace { method: self.method.into(), sampling };
                 let found = match state {
                     Some(state) => trace.resume(operator, state, bar),
                     None => trace.run(operator, bar),
                 }?;
-                Ok(found.map(|e| Estimated {
-                    of,
+                found.map(|e| Summed {
                     method: Some(e.method),
                     damping: None,
                     value: e.value,
                     error_estimate: e.error_estimate,
-                    samples: e.samples,
-                    rows,
                     products: e.products,
                     status: e.status,
-                }))
+                    estimates: e.estimates,
+                    history: e.history,
+                })
             }
             Quantity::Frobenius => {
-                let norm = Frobenius { method: FrobeniusMethod::default(), sampling: sampling.clone() };
+                let norm = Frobenius { method: FrobeniusMethod::default(), sampling };
                 let found = match state {
                     Some(state) => norm.resume(operator, state, bar),
                     None => norm.run(operator, bar),
                 }?;
-                Ok(found.map(|e| Estimated {
-                    of,
+                found.map(|e| Summed {
                     method: None,
                     damping: None,
                     value: e.value,
                     error_estimate: e.error_estimate,
-                    samples: e.samples,
-                    rows,
                     products: e.products,
                     status: e.status,
-                }))
+                    estimates: e.estimates,
+                    history: e.history,
+                })
             }
-        }
+        };
+        Ok(found.map(finish))
     }
 }
 
-fn human(envelope: &Envelope<Estimated>) -> String {
-    let Estimated { of, value, error_estimate, status, damping, .. } = &envelope.result;
-    let name = match of {
-        Quantity::Trace => "trace",
-        Quantity::Frobenius => "Frobenius norm",
-        Quantity::LogDeterminant => "logarithm of the determinant",
-        Quantity::EffectiveDimension => "effective dimension",
-    };
+/// What all estimators say.
+struct Summed {
+    method: Option<TraceMethod>,
+    damping: Option<f64>,
+    value: f64,
+    error_estimate: f64,
+    products: usize,
+    status: EstimateStatus,
+    estimates: Vec<f64>,
+    history: Vec<Interim>,
+}
+
+fn human(envelope: &Envelope<Estimate>) -> String {
+    let Estimate { of, value, error_estimate, status, damping, .. } = &envelope.result;
+    let name = of.name();
     let damped = damping.map_or(String::new(), |d| format!(" with damping {d}"));
     let share = 100.0 * error_estimate / value.abs();
     let mut out = vec![
