@@ -19,7 +19,7 @@ const VERBS: [(&str, &[&str], &[&str]); 11] = [
     (
         "dimension",
         &["trace", SGD, "--of", "effective-dimension", "--operator", "gauss-newton", "--products", "60"],
-        &["effective dimension", "Matrix: gauss-newton; damping 0.001"],
+        &["effective dimension", "random vector"],
     ),
     ("diagonal", &["diagonal", SGD, "--products", "24"], &["mean diagonal entry of the Hessian", "0.weight"]),
     ("compare", &["compare", SGD, "--to", SAM, "-k", "2", "--points", "2"], &["|cos|", "digits-sam"]),

@@ -30,6 +30,7 @@ use crate::{interrupt, output, progress, spectrum_figures};
 Costs one gradient, and as many products as random vectors have steps, --probes times --steps; with --per-layer, for every layer.
 Keeps a vector of all parameters in double precision for each step of one random vector, and up to --memory of linearized
 batches. Ctrl-C saves the random vectors that are done, and the steps of the one at work.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(super) task: TaskArguments,

@@ -26,6 +26,7 @@ pub(crate) enum Quantity {
 
 /// The `result` of `relief trace`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the key's name is part of the format")]
 pub(crate) struct Estimate {
     pub(crate) of: Quantity,
     /// Of a trace.
@@ -219,9 +220,11 @@ fn one_by_one(of: Quantity, results: &[Saved<Estimate>]) -> Lines {
         let level = |value: f64| vec![value; 2];
         let ends = vec![0.5, count as f64 + 0.5];
         let (low, high) = (value - 2.0 * error_estimate, value + 2.0 * error_estimate);
-        let name = series_name(results, saved, "estimate");
+        // A single vector is the estimate.
+        let alone = results.len() == 1 && count == 1;
+        let name = if alone { String::new() } else { series_name(results, saved, "estimate") };
         let mean = Series::new(name, ends, level(*value)).banded(level(low), level(high));
-        let each = if results.len() == 1 { "from each random vector" } else { "" };
+        let each = if results.len() == 1 && !alone { "from each random vector" } else { "" };
         let dots = Series::new(each, ranks(count), estimates.clone()).marked(Mark::Dots);
         panel = panel.with(mean.coloured(place)).with(dots.coloured(place));
     }
