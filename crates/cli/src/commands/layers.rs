@@ -262,8 +262,12 @@ fn human(envelope: &Envelope<ByLayer>) -> String {
         String::new(),
         table::render(&["layer", "parameters", "", "eigenvalue", "error bound", ""], &rows),
         String::new(),
-        report::work(envelope),
     ];
+    for layer in &envelope.result.layers {
+        let remedy = layer.found.status.remedy();
+        out.extend(remedy.map(|remedy| format!("  {} not converged: {remedy}", layer.name)));
+    }
+    out.push(report::work(envelope));
     out.extend(envelope.notes.iter().map(|note| format!("  note: {note}")));
     out.join("\n")
 }
