@@ -20,7 +20,7 @@ const TASK: [&str; 6] = [
 ];
 
 fn eigenvalues(operator: &str, more: &[&str]) -> Json {
-    json(&[&["eigenvalues"][..], &TASK, &ends(operator), more].concat(), 0)
+    json(&[&["eigenvalues"][..], &TASK, &ends("tanh", operator), more].concat(), 0)
 }
 
 /// The second moments as the file of a user who wrote them by name.
