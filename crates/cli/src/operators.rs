@@ -139,7 +139,8 @@ impl OperatorArguments {
         let others = parameters.names().len() - named.len();
         if !named.is_empty() && others > 0 {
             loaded.narrow(named)?;
-            loaded.task.notes.push(format!("{others} tensors are in no block: they stay where they are"));
+            let tensors = if others == 1 { "1 tensor is" } else { &format!("{others} tensors are") };
+            loaded.task.notes.push(format!("{tensors} in no block: what no block has stays where it is"));
         }
         if let Some(preconditioner) = self.preconditioner()? {
             // A file that does not fit is refused before the work.
