@@ -110,7 +110,7 @@ impl PreconditionArguments {
             && (self.adam_steps.is_some() || own.iter().any(Option::is_some))
         {
             return Err(Failure::Usage(
-                "--precondition weights has nothing to do with Adam: leave out --adam-beta1, -beta2, -eps and -steps".into(),
+                "--precondition weights has nothing to do with Adam: leave out --adam-beta1, --adam-beta2, --adam-eps and --adam-steps".into(),
             ));
         }
         for (name, beta) in [("beta1", self.adam_beta1), ("beta2", self.adam_beta2)] {

@@ -36,7 +36,7 @@ impl<A: SymmetricOperator + ?Sized> SymmetricOperator for &A {
     }
 }
 
-impl<A: SymmetricOperator + ?Sized> SymmetricOperator for Box<A> {
+impl<T: SymmetricOperator + ?Sized> SymmetricOperator for Box<T> {
     fn dim(&self) -> usize {
         (**self).dim()
     }

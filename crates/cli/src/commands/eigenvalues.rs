@@ -51,13 +51,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(super) matrix: OperatorArguments,
 
-    /// Each layer's block of the matrix (weight and bias) by itself: the other layers' parameters stay where they are
-    #[arg(long, conflicts_with_all = ["blocks", "warm_start", "save_vectors", "plot"], help_heading = "Eigenvalues")]
-    per_layer: bool,
-
-    /// Each of the --blocks by itself, instead of all as one matrix
-    #[arg(long, requires = "blocks", conflicts_with_all = ["warm_start", "save_vectors", "plot"], help_heading = "Eigenvalues")]
-    per_block: bool,
+    #[command(flatten)]
+    separately: Separately,
 
     /// Residual to reach, relative to the largest Ritz value [default: 1e-6, or what the products' rounding allows]
     #[arg(long, value_name = "TOL", help_heading = "Eigenvalues")]
@@ -90,6 +85,18 @@ pub(crate) struct Arguments {
     pub(super) run: RunArguments,
 }
 
+/// Blocks by themselves.
+#[derive(Debug, Args)]
+struct Separately {
+    /// Each layer's block of the matrix (weight and bias) by itself: the other layers' parameters stay where they are
+    #[arg(long, conflicts_with_all = ["blocks", "warm_start", "save_vectors", "plot"], help_heading = "Eigenvalues")]
+    per_layer: bool,
+
+    /// Each of the --blocks by itself, instead of all as one matrix
+    #[arg(long, requires = "blocks", conflicts_with_all = ["warm_start", "save_vectors", "plot"], help_heading = "Eigenvalues")]
+    per_block: bool,
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum Which {
     Largest,
@@ -120,7 +127,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     if arguments.k == 0 {
         return Err(Failure::Usage("-k 0 asks for no eigenvalues: ask for at least 1".into()));
     }
-    if arguments.per_layer || arguments.per_block {
+    if arguments.separately.per_layer || arguments.separately.per_block {
         return layers::run(arguments);
     }
     let begun = Instant::now();

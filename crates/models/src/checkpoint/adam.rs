@@ -11,11 +11,11 @@ use super::inspect::TensorRole;
 use super::signature::{self, Signature};
 use super::{Checkpoint, CheckpointError, Result, ShapeMismatch, hexadecimal, optimizer, read_file};
 
-/// What Adam (or AdamW) remembers of a training, and its settings as far as the file has them.
+/// What Adam (or `AdamW`) remembers of a training, and its settings as far as the file has them.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct AdamMemory {
-    /// v, the running mean of the squared gradient before any correction, by the parameters' names. With AMSGrad the largest
+    /// v, the running mean of the squared gradient before any correction, by the parameters' names. With `AMSGrad` the largest
     /// so far, which takes its place in the step.
     pub second_moments: BTreeMap<String, Tensor>,
     /// Steps taken.
