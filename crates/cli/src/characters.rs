@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use relief_plot::{Bars, Figure, Lines, Panel, Scale, terminal};
+use relief_plot::{Bars, Figure, Lines, Mark, Panel, Scale, Series, terminal};
 
 use crate::{numbers, output};
 
@@ -26,9 +26,11 @@ pub(crate) fn figure(figure: &Figure) -> String {
 fn lines(panel: &Lines) -> String {
     let (x, log) = (panel.x.scale == Scale::Log, panel.y.scale == Scale::Log);
     let places = |xs: &[f64]| xs.iter().map(|v| if x { v.log10() } else { *v }).collect::<Vec<f64>>();
-    let curves: Vec<Vec<f64>> = panel.series.iter().map(|series| places(&series.x)).collect();
-    let series: Vec<(&str, &[f64], &[f64])> = panel
-        .series
+    // Dots without a name only mark the points of a curve.
+    let marks = |series: &&Series| !(series.name.is_empty() && series.mark == Mark::Dots);
+    let shown: Vec<&Series> = panel.series.iter().filter(marks).collect();
+    let curves: Vec<Vec<f64>> = shown.iter().map(|series| places(&series.x)).collect();
+    let series: Vec<(&str, &[f64], &[f64])> = shown
         .iter()
         .zip(&curves)
         .map(|(series, x)| (series.name.as_str(), x.as_slice(), series.y.as_slice()))
@@ -50,7 +52,8 @@ fn bars(panel: &Bars) -> String {
             let length = if most > 0.0 { (value.abs() / most * BAR as f64).round() as usize } else { 0 };
             let bar = if value < 0.0 { "-" } else { "=" }.repeat(length);
             let value = numbers::with_bound(value, 1e-3 * value.abs());
-            let _ = write!(out, "\n  {name:<width$}  {bar:<BAR$}  {value}  {}", group.name);
+            let group = if panel.groups.len() == 1 { "" } else { &group.name };
+            let _ = write!(out, "\n  {name:<width$}  {bar:<BAR$}  {value}  {group}");
         }
     }
     out.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")

@@ -24,7 +24,7 @@ use crate::{interrupt, load, numbers, output, points, progress, report, table};
   relief compare step-1000.safetensors --to step-2000.safetensors --points 9 --products 40 --format json
   relief compare step-1000.safetensors --to step-2000.safetensors --resume compare.state.safetensors      after Ctrl-C
 
-Costs two searches for K eigenvalues (some 10 products for each eigenvalue), and at each point of the segment a gradient and three
+Costs two searches for K eigenvalues (some 5 to 10 products for each eigenvalue), and at each point of the segment a gradient and three
 times --products, once at its beginning. Keeps 2 K eigenvectors and at most max(100, 4 K + 20) vectors of all parameters in double
 precision in a search, two for each product along the segment, and up to --memory of linearized batches. Ctrl-C saves the
 searches and points that are done.

@@ -25,8 +25,8 @@ use crate::{interrupt, numbers, output, progress, report, table};
   relief diagonal notebooks-data/digits-sgd.safetensors --products 200 --save diagonal.safetensors
   relief diagonal net.pth --model resnet18 --data cifar/ --limit 256 --operator gauss-newton -o diagonal.png
 
-Costs one gradient, and products until the error is as asked: 16, 32, 64 and so on, or --products; never more than there are
-parameters. Keeps a vector of all parameters in double precision for each product, two more for the result, and up to --memory
+Costs one gradient, and products until the error is as asked: 16, 32, 64 and so on, or --products; a small matrix
+is multiplied column by column instead, and is then exact. Keeps a vector of all parameters in double precision for each product, two more for the result, and up to --memory
 of linearized batches. The relative error is that of the whole vector, in the Euclidean norm. A figure shows each tensor's
 mean entry and its part of the trace; `relief plot` draws a saved result again, or several beside each other.")]
 pub(crate) struct Arguments {

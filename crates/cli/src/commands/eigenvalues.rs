@@ -33,7 +33,7 @@ use crate::{eigenvalue_figures, interrupt, output, progress, report};
   relief eigenvalues step2.safetensors --warm-start top.safetensors
   relief eigenvalues net.safetensors --resume eigenvalues.state.safetensors      after Ctrl-C
 
-Costs one gradient, and some 10 to 20 products for each eigenvalue, half of them for the search for missed copies; with --per-layer,
+Costs one gradient, and some 5 to 15 products for each eigenvalue, more where they lie close together; with --per-layer,
 for every layer. Keeps at most max(100, 4 K + 20) vectors of all parameters in double precision (as many as half a gigabyte holds,
 but no fewer than 2 K + 10), and up to --memory of linearized batches: what does not fit costs each product another gradient.")]
 pub(crate) struct Arguments {

@@ -31,7 +31,7 @@ use crate::{interrupt, numbers, output, progress, report, table};
 
 The Gauss-Newton matrix of a cross-entropy is the sum of four parts (Papyan 2020): between classes (rank C at most), cross-class,
 own labels, and within. An eigenvector's share in a space is the squared length of its projection. Costs
-products for the trace (XNysTrace: 16, 32 and so on until the error is as asked), a search for K eigenvalues (some 10 products for
+products for the trace (XNysTrace: 16, 32 and so on until the error is as asked), a search for K eigenvalues (some 5 to 10 products for
 each), and C backward passes over the data. Keeps a vector of all parameters in double precision for each product of the
 trace, at most max(100, 4 K + 20) in the search, then C^2 class means; and up to --memory of linearized batches. Ctrl-C saves the
 part that is done, and the search that it interrupts.")]

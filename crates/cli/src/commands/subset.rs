@@ -29,7 +29,7 @@ use crate::{interrupt, numbers, output, progress, report, table};
   relief subset notebooks-data/digits-sgd.safetensors --resume subset.state.safetensors      after Ctrl-C
 
 Costs a search for one eigenvalue (10 to 40 products) over all examples, and one for each sample over its own examples: with the
-default sizes and --draws 10, about ten times as much as the first. Keeps up to 100 vectors of all parameters, and up to
+default sizes and --draws 10, five to ten times as much as the first. Keeps up to 100 vectors of all parameters, and up to
 --memory of linearized batches. After Ctrl-C, samples that are done are not searched again, and more draws or sizes may be asked
 for.
 

@@ -29,10 +29,10 @@ use crate::{interrupt, numbers, output, progress, report};
   relief trace notebooks-data/digits-sgd.safetensors -o trace.png        the running estimate and each random vector's
   relief plot trace-sgd.json trace-sam.json -o traces.svg
 
-Costs one gradient, and products until the error is as asked: 16, 32, 64 and so on, or --products; never more than the matrix
-has rows. Keeps a vector of all parameters in double precision for each product (xtrace, xnystrace and --of frobenius; hutch++ two
-thirds of that), two with hutchinson, and one for each step of a random vector's quadrature with the last two quantities; and up
-to --memory of linearized batches besides.
+Costs one gradient, and products until the error is as asked: 16, 32, 64 and so on, or --products; a small matrix is multiplied
+column by column instead, and is then exact. Keeps a vector of all parameters in double precision for each product (xtrace,
+xnystrace, hutch++ and --of frobenius), at most two with hutchinson, and one for each step of a random vector's quadrature
+with the last two quantities, all within --memory; and up to --memory of linearized batches besides.
 
 The error is a standard error, estimated from the same products: in about 95 of 100 runs the value is off by less than twice
 of it.")]
