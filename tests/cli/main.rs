@@ -6,6 +6,7 @@ mod defects;
 mod eigenvalues;
 mod exports;
 mod figures;
+mod kfac;
 mod landscape;
 mod minima;
 #[allow(clippy::unreadable_literal, reason = "as published")]

@@ -14,6 +14,7 @@ mod envelope;
 mod exit;
 mod exports;
 mod interrupt;
+mod kronecker;
 mod lines;
 mod load;
 mod numbers;
@@ -78,6 +79,7 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Align(arguments) => commands::align::run(&arguments),
         Command::Diagonal(arguments) => commands::diagonal::run(&arguments),
         Command::Outliers(arguments) => commands::outliers::run(&arguments),
+        Command::Kfac(arguments) => commands::kfac::run(&arguments),
         Command::Compare(arguments) => commands::compare::run(&arguments),
         Command::Subset(arguments) => commands::subset::run(&arguments),
         Command::Line(arguments) => commands::line::run(&arguments),

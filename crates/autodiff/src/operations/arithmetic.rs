@@ -9,10 +9,10 @@ use crate::{Result, Value};
 
 /// a + sign * b, broadcast to one shape.
 #[derive(Debug)]
-struct Add {
+pub(crate) struct Add {
     a: Broadcast,
     b: Broadcast,
-    sign: f64,
+    pub(crate) sign: f64,
 }
 
 impl Linear for Add {
