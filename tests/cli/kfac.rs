@@ -28,7 +28,8 @@ fn true_eigenvalues_are_those_of_the_layers_blocks() {
         let mut block = digits("digits-mlp-tanh");
         let pattern = format!("{}.*", layer["name"].as_str().unwrap());
         block.extend(
-            ["--dtype", "f64", "--operator", "gauss-newton", "-k", "3", "--params", &pattern].map(String::from),
+            ["--dtype", "f64", "--operator", "gauss-newton", "-k", "3", "--params", &pattern]
+                .map(String::from),
         );
         let block = json(&strs(&block), 0);
         assert_all_close(&values(&layer["pairs"]), &values(&block["result"]["pairs"]), 1e-8);
@@ -40,7 +41,8 @@ fn true_eigenvalues_are_those_of_the_layers_blocks() {
         assert_eq!(kfac["eigenvalues"].as_array().unwrap().len(), 3);
     }
     // As many products as rows: all columns are computed.
-    let last = json(&strs(&kfac("digits-mlp-tanh", &["--top", "1", "--params", "4.*", "--products", "170"])), 0);
+    let last =
+        json(&strs(&kfac("digits-mlp-tanh", &["--top", "1", "--params", "4.*", "--products", "170"])), 0);
     let last = &layers(&last)[0];
     assert_eq!((&last["exact"], &last["parameters"]), (&Json::Bool(true), &Json::from(170)));
     assert_eq!(number(&last["kfac"]["distance_error"]), 0.0);
@@ -49,7 +51,8 @@ fn true_eigenvalues_are_those_of_the_layers_blocks() {
 #[test]
 fn kinds_of_second_moments_differ_where_they_should() {
     let trace = |more: &[&str]| {
-        let arguments = kfac("digits-mlp-relu", &[&["--limit", "300", "--top", "1", "--products", "5"], more].concat());
+        let arguments =
+            kfac("digits-mlp-relu", &[&["--limit", "300", "--top", "1", "--products", "5"], more].concat());
         layers(&json(&strs(&arguments), 0)).iter().map(|l| number(&l["ekfac"]["trace"])).sum::<f64>()
     };
     let (exact, sampled, empirical) =

@@ -120,7 +120,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     if layers.found.is_empty() {
         return Err(Failure::Input(format!(
             "no parameter is the weight of a linear layer or a convolution: {}",
-            layers.others.iter().take(3).map(|(n, why)| format!("`{n}` {why}")).collect::<Vec<_>>().join("; ")
+            layers
+                .others
+                .iter()
+                .take(3)
+                .map(|(n, why)| format!("`{n}` {why}"))
+                .collect::<Vec<_>>()
+                .join("; ")
         )));
     }
     let mut finished = Finished::begin(arguments.resume.as_deref(), arguments.context(&loaded))?;
@@ -199,28 +205,31 @@ impl Arguments {
             go_on()?;
             columns.column(batch, linearization, k)
         });
-        if !missing.is_empty() {
-            bar.say("second moments of inputs and gradients");
-            let factors = KroneckerFactors::collect(&curvature, &missing, &roots)?;
-            bar.say("eigenvectors of the factors");
-            let kfac = factors
-                .iter()
-                .map(|factors| go_on().and_then(|()| factors.block()))
-                .collect::<relief_hessian::Result<Vec<_>>>()?;
-            drop(factors);
-            bar.say("second moments along the eigenvectors");
-            let ekfac = KroneckerBlock::corrected(&kfac, &curvature, &roots)?;
-            for (kfac, ekfac) in kfac.iter().zip(&ekfac) {
-                let layer = layers.found.iter().find(|layer| layer.weight == kfac.weight());
-                let Some(layer) = layer else { continue };
-                bar.say(&layer.weight);
-                let compared = self.compare(loaded, layer, [kfac, ekfac], bar)?;
-                finished.layers.insert(layer.weight.clone(), compared);
-            }
+        // Whatever is left to do, the same work is told: that of the whole run.
+        let done = (roots.columns(), Point::curved(&curvature, "gauss-newton"), 1 + 2 * roots.columns());
+        if missing.is_empty() {
+            return Ok(done);
         }
-        // Whatever was left to do, the same work is told: that of the whole run.
-        let gradients = 1 + 2 * roots.columns();
-        Ok((roots.columns(), Point::curved(&curvature, "gauss-newton"), gradients))
+        bar.say("second moments of inputs and gradients");
+        let factors = KroneckerFactors::collect(&curvature, &missing, &roots)?;
+        bar.say("eigenvectors of the factors");
+        let kfac = factors
+            .iter()
+            .map(|factors| go_on().and_then(|()| factors.block()))
+            .collect::<relief_hessian::Result<Vec<_>>>()?;
+        drop(factors);
+        bar.say("second moments along the eigenvectors");
+        let ekfac = KroneckerBlock::corrected(&kfac, &curvature, &roots)?;
+        // Its memory is for the layers' own linearizations from here on.
+        drop(curvature);
+        for (kfac, ekfac) in kfac.iter().zip(&ekfac) {
+            let layer = layers.found.iter().find(|layer| layer.weight == kfac.weight());
+            let Some(layer) = layer else { continue };
+            bar.say(&layer.weight);
+            let compared = self.compare(loaded, layer, [kfac, ekfac], bar)?;
+            finished.layers.insert(layer.weight.clone(), compared);
+        }
+        Ok(done)
     }
 
     /// Both approximations of a layer's block beside the true one.

@@ -1,5 +1,7 @@
 //! Kronecker-factored blocks for people, and their numbers as arrays.
 
+use std::collections::BTreeMap;
+
 use super::{Approximation, Blocks, Layer};
 use crate::envelope::Envelope;
 use crate::exports::Sampled;
@@ -21,22 +23,44 @@ pub(crate) fn human(envelope: &Envelope<Blocks>) -> String {
         String::new(),
     ];
     if layers.iter().any(|layer| !layer.converged) {
-        out.push("  not converged: allow more products with --max-products, or ask for a larger --tol".into());
+        out.push(
+            "  not converged: allow more products with --max-products, or ask for a larger --tol".into(),
+        );
     }
     out.push(report::work(envelope));
-    if !left_out.is_empty() {
-        let reasons = left_out.iter().map(|(name, reason)| format!("  no block: `{name}` {reason}"));
-        out.extend(reasons);
-    }
+    out.extend(without_block(left_out));
     out.extend(envelope.notes.iter().map(|note| format!("  note: {note}")));
     out.join("\n")
+}
+
+/// The parameters without a block, by reason.
+fn without_block(left_out: &BTreeMap<String, String>) -> Vec<String> {
+    const NAMED: usize = 3;
+    let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, reason) in left_out {
+        reasons.entry(reason).or_default().push(format!("`{name}`"));
+    }
+    let line = |(reason, names): (&str, Vec<String>)| {
+        if let [name] = names.as_slice() {
+            return format!("  no block: {name} {reason}");
+        }
+        let more = names.len().saturating_sub(NAMED);
+        let shown = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+        let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("  no block: {shown}{others} (each {reason})")
+    };
+    reasons.into_iter().map(line).collect()
 }
 
 fn tops(layers: &[Layer]) -> String {
     let row = |layer: &Layer| {
         let top = &layer.pairs[0];
         let of = |a: &Approximation| {
-            [numbers::with_bound(a.eigenvalues[0], a.eigenvalues[0] * 1e-4), signed(a.top_error), numbers::angle(a.top_angle)]
+            [
+                numbers::with_bound(a.eigenvalues[0], a.eigenvalues[0] * 1e-4),
+                signed(a.top_error),
+                numbers::angle(a.top_angle),
+            ]
         };
         let mut cells = vec![
             layer.name.clone(),
@@ -55,7 +79,8 @@ fn tops(layers: &[Layer]) -> String {
 fn wholes(layers: &[Layer]) -> String {
     let row = |layer: &Layer| {
         let share = |a: &Approximation| {
-            let spread = if layer.exact { String::new() } else { format!(" +- {:.1}", 100.0 * a.distance_error) };
+            let spread =
+                if layer.exact { String::new() } else { format!(" +- {:.1}", 100.0 * a.distance_error) };
             format!("{:.1}{spread} %", 100.0 * a.distance)
         };
         vec![
@@ -64,7 +89,10 @@ fn wholes(layers: &[Layer]) -> String {
             numbers::count(layer.positions),
             format!("{:.4e}", layer.kfac.trace),
             format!("{:.4e}", layer.ekfac.trace),
-            numbers::with_bound(layer.frobenius_norm, layer.frobenius_norm_error.max(layer.frobenius_norm * 1e-4)),
+            numbers::with_bound(
+                layer.frobenius_norm,
+                layer.frobenius_norm_error.max(layer.frobenius_norm * 1e-4),
+            ),
             share(&layer.kfac),
             share(&layer.ekfac),
         ]

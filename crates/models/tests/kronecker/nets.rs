@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use relief_autodiff::{ConvolutionOptions, GraphBuilder, Value};
-use relief_hessian::{Batch, Error, GraphObjective, Objective, OutputRoots, Parameters};
+use relief_hessian::{Batch, Error, GraphObjective, OutputRoots, Parameters};
 use relief_models::architecture::Architecture;
 use relief_models::data::{DataOptions, Dataset, Targets};
 use relief_models::loss::Loss;
@@ -304,10 +304,46 @@ pub(crate) fn trained() -> Task {
     };
     let (tensors, digits) = (file("digits-mlp-tanh.safetensors"), file("digits-1000.safetensors"));
     let model = Architecture::parse("mlp:widths=64-20-16-10,activation=tanh").unwrap();
-    let part = |name: &str| digits[name].narrow(0, 0, 300).unwrap();
+    let part = |name: &str| digits[name].narrow(0, 0, 1000).unwrap();
     let labels = part("y").to_dtype(DType::U32).unwrap();
     let data = Dataset::from_tensors("digits", part("x"), Targets::Classes(labels)).unwrap();
     Task::new(&model, &tensors, &data, &options(None)).unwrap()
+}
+
+/// Built-in architectures, and how many layers they have.
+pub(crate) const KINDS: [(&str, usize); 4] = [
+    // The last layer's weight is the embedding's too.
+    ("gpt:depth=1,width=8,heads=2,vocabulary=5,context=4", 4),
+    ("vit:width=12,depth=1,heads=3,patch=4,image=8,classes=5", 6),
+    ("resnet20:width=2,classes=4", 20),
+    ("cnn:channels=4-3,classes=3", 3),
+];
+
+/// Two examples for a network drawn at random.
+pub(crate) fn of_kind(spec: &str) -> Task {
+    let model = Architecture::parse(spec).unwrap();
+    let tokens = |first: u32| {
+        let entries: Vec<u32> = (first..first + 8).map(|i| i * i % 5).collect();
+        Tensor::from_vec(entries, (2, 4), &Device::Cpu).unwrap()
+    };
+    let (inputs, targets) = if spec.starts_with("gpt") {
+        (tokens(1), Targets::Tokens(tokens(2)))
+    } else {
+        (normal(&[2, 3, 8, 8], 1), Targets::Classes(classes(2, 3)))
+    };
+    let data = Dataset::from_tensors("made up", inputs, targets).unwrap();
+    let tensors = model.random_parameters(data.example_shape(), 1, DType::F64).unwrap();
+    Task::new(&model, &tensors, &data, &options(None)).unwrap()
+}
+
+/// A tensor with zeros for all examples but one.
+pub(crate) fn of_example(x: &Tensor, example: usize) -> Tensor {
+    let n = x.dim(0).unwrap();
+    let part = |i: usize| {
+        let part = x.narrow(0, i, 1).unwrap();
+        if i == example { part } else { part.zeros_like().unwrap() }
+    };
+    Tensor::cat(&(0..n).map(part).collect::<Vec<_>>(), 0).unwrap()
 }
 
 /// Networks in which `w` is no layer's weight, with a word of the reason.
