@@ -86,7 +86,7 @@ fn convolutions_have_blocks_and_norms_have_none() {
     assert_eq!(table.lines().count(), 3);
     refuses(&strs(&arguments(&["--bn", "batch"])), 2, &["--bn eval"]);
     refuses(&strs(&arguments(&["--params", "features.1.*"])), 3, &["features.1.", "linear layer"]);
-    refuses(&strs(&arguments(&["--top", "0"])), 2, &["--top is 0"]);
+    refuses(&strs(&arguments(&["--draws", "0"])), 2, &["--draws is 0"]);
     refuses(&strs(&arguments(&["-o", &path("kfac.txt")])), 2, &["kfac.txt"]);
 }
 
