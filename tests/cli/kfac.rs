@@ -45,7 +45,7 @@ fn true_eigenvalues_are_those_of_the_layers_blocks() {
         json(&strs(&kfac("digits-mlp-tanh", &["--top", "1", "--params", "4.*", "--products", "170"])), 0);
     let last = &layers(&last)[0];
     assert_eq!((&last["exact"], &last["parameters"]), (&Json::Bool(true), &Json::from(170)));
-    assert_eq!(number(&last["kfac"]["distance_error"]), 0.0);
+    assert!(number(&last["kfac"]["distance_error"]) <= 0.0);
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl KroneckerBlock {
         let most = self.all().fold(0.0, f64::max) + damping;
         let least = self.all().fold(f64::INFINITY, f64::min) + damping;
         // The ratio of the smallest eigenvalue to the largest that rounding leaves anything of.
-        if !(least > f64::EPSILON * most) {
+        if least <= f64::EPSILON * most || !most.is_finite() {
             return Err(Error::Input(format!(
                 "the block of `{}` is singular (eigenvalues from {least:.1e} to {most:.1e} with damping {damping}): give more \
                  damping",

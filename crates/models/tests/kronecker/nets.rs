@@ -15,6 +15,9 @@ use serde_json::Value as Json;
 
 type Built = relief_autodiff::Result<(Value, Value)>;
 
+/// Outputs from inputs.
+type Outputs = fn(&GraphBuilder, &Value) -> relief_autodiff::Result<Value>;
+
 /// The networks of `fixtures/make_kronecker.py`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Net {
@@ -347,7 +350,7 @@ pub(crate) fn of_example(x: &Tensor, example: usize) -> Tensor {
 }
 
 /// Networks in which `w` is no layer's weight, with a word of the reason.
-pub(crate) fn refused() -> Vec<(fn(&GraphBuilder, &Value) -> relief_autodiff::Result<Value>, &'static str)> {
+pub(crate) fn refused() -> Vec<(Outputs, &'static str)> {
     vec![
         (
             |g, x| {
@@ -364,7 +367,7 @@ pub(crate) fn refused() -> Vec<(fn(&GraphBuilder, &Value) -> relief_autodiff::Re
 }
 
 /// A network of that kind on five examples of four numbers.
-pub(crate) fn small(build: fn(&GraphBuilder, &Value) -> relief_autodiff::Result<Value>) -> GraphObjective {
+pub(crate) fn small(build: Outputs) -> GraphObjective {
     let probe = GraphBuilder::new();
     build(&probe, &probe.input(&[5, 4])).unwrap();
     let named = probe.named().into_iter().map(|(name, shape)| (name, normal(&shape, 1)));
