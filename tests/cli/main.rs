@@ -7,6 +7,7 @@ mod defects;
 mod eigenvalues;
 mod exports;
 mod figures;
+mod kfac;
 mod landscape;
 mod minima;
 mod preconditioned;

@@ -1,14 +1,14 @@
 //! The operations: one file a family, one rule each; methods of [`Value`](crate::Value) named as in candle.
 
-mod arithmetic;
+pub(crate) mod arithmetic;
 mod attention;
 mod broadcast;
-mod convolution;
+pub(crate) mod convolution;
 mod elementary;
 mod functions;
-mod layout;
+pub(crate) mod layout;
 mod loss;
-mod matmul;
+pub(crate) mod matmul;
 mod normalisation;
 mod pooling;
 mod reduction;

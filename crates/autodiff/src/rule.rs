@@ -4,6 +4,7 @@
 //! rules; see `product.rs` for how.
 
 use candle_core::Tensor;
+use std::any::Any;
 use std::fmt::Debug;
 
 pub use crate::axes::{Axes, Axis, Index};
@@ -45,7 +46,7 @@ pub enum Entrywise {
 ///
 /// Integer arguments (indices) and data-dependent choices (which entry is a window's maximum) are *fixed* at the point
 /// of linearization: [`fix`](Linear::fix) extracts them once, and every later product uses the same choice.
-pub trait Linear: Debug + Send + Sync {
+pub trait Linear: Any + Debug + Send + Sync {
     /// Name for messages.
     fn name(&self) -> &'static str;
 
@@ -77,7 +78,7 @@ pub trait Linear: Debug + Send + Sync {
 ///
 /// All three methods sum over several pairs, because second-order terms come in pairs (B(a', b) + B(a, b')) and a kernel
 /// that accumulates into one destination saves a pass over memory.
-pub trait Bilinear: Debug + Send + Sync {
+pub trait Bilinear: Any + Debug + Send + Sync {
     /// Name for messages.
     fn name(&self) -> &'static str;
 

@@ -34,6 +34,7 @@ pub(crate) enum Command {
     Trace(commands::trace::Arguments),
     Diagonal(commands::diagonal::Arguments),
     Outliers(commands::outliers::Arguments),
+    Kfac(commands::kfac::Arguments),
     Compare(commands::compare::Arguments),
     Subset(commands::subset::Arguments),
     Sharpness(Box<commands::sharpness::Arguments>),

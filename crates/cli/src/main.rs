@@ -16,6 +16,7 @@ mod exit;
 mod exports;
 mod findings;
 mod interrupt;
+mod kronecker;
 mod lines;
 mod load;
 mod numbers;
@@ -83,6 +84,7 @@ fn run(command: Command) -> Result<exit::Outcome, Failure> {
         Command::Align(arguments) => commands::align::run(&arguments),
         Command::Diagonal(arguments) => commands::diagonal::run(&arguments),
         Command::Outliers(arguments) => commands::outliers::run(&arguments),
+        Command::Kfac(arguments) => commands::kfac::run(&arguments),
         Command::Compare(arguments) => commands::compare::run(&arguments),
         Command::Subset(arguments) => commands::subset::run(&arguments),
         Command::Line(arguments) => commands::line::run(&arguments),

@@ -169,7 +169,7 @@ impl<'a> Curvature<'a> {
         Ok(results)
     }
 
-    fn with_linearization<R>(
+    pub(crate) fn with_linearization<R>(
         &self,
         batch: usize,
         work: impl FnOnce(&dyn Linearization) -> Result<R>,
@@ -178,6 +178,11 @@ impl<'a> Curvature<'a> {
             Some(kept) => work(kept.as_ref()),
             None => work(self.objective.linearize(&self.at, batch)?.as_ref()),
         }
+    }
+
+    /// Counts passes over the data set that computed no product.
+    pub(crate) fn count_gradients(&self, passes: usize) {
+        self.gradients.fetch_add(passes, Ordering::Relaxed);
     }
 
     /// A batch's share in the mean.

@@ -1,8 +1,9 @@
 //! The objective of a graph: a builder function, parameters and batches.
 
 use candle_core::{DType, Tensor};
-use relief_autodiff::{Graph, GraphBuilder, Linearized, Value};
+use relief_autodiff::{Graph, GraphBuilder, Layer, Layers, Linearized, Value};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::objective::{Evaluation, Linearization, Objective};
@@ -134,6 +135,16 @@ impl GraphObjective {
         Ok(Evaluation { loss: found.loss, outputs: Some(found.outputs) })
     }
 
+    /// The layers of the network: what is read off the graph of the first batch.
+    pub fn layers(&self) -> Layers {
+        self.graphs[0].layers()
+    }
+
+    /// The shape of one example's outputs.
+    pub fn output_shape(&self) -> Vec<usize> {
+        self.graphs[0].output_shape().get(1..).unwrap_or_default().to_vec()
+    }
+
     /// The tensors of a batch.
     pub fn batch(&self, batch: usize) -> &Batch {
         &self.batches[batch]
@@ -240,6 +251,18 @@ impl Linearization for Linearized {
 
     fn vjp(&self, u: &Tensor) -> Result<Vec<Tensor>> {
         Ok(self.vjp(u)?)
+    }
+
+    fn layers(&self) -> Result<Layers> {
+        Ok(self.graph().layers())
+    }
+
+    fn layer_inputs(&self, layer: &Layer, examples: Range<usize>) -> Result<Vec<f64>> {
+        Ok(self.layer_inputs(layer, examples)?)
+    }
+
+    fn layer_cotangents(&self, layers: &[Layer], u: &Tensor) -> Result<Vec<Vec<f64>>> {
+        Ok(self.layer_cotangents(layers, u)?)
     }
 
     fn bytes(&self) -> usize {

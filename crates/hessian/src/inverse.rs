@@ -49,16 +49,54 @@ impl ConjugateGradients {
         b: &[f64],
         preconditioner: Option<&[f64]>,
     ) -> Result<Solution> {
+        self.validate(operator.dim(), b, preconditioner)?;
+        self.iterate(operator, b, &|r| {
+            Ok(preconditioner.map_or_else(|| r.to_vec(), |p| r.iter().zip(p).map(|(r, p)| r / p).collect()))
+        })
+    }
+
+    /// The same with a preconditioner of which products are known: `inverse` is positive and like (A + damping I)^-1, such as
+    /// the inverse of Kronecker-factored blocks ([`BlockDiagonal::inverse`](crate::BlockDiagonal::inverse)).
+    pub fn solve_preconditioned(
+        &self,
+        operator: &dyn SymmetricOperator,
+        b: &[f64],
+        inverse: &dyn SymmetricOperator,
+    ) -> Result<Solution> {
         let n = operator.dim();
-        self.validate(n, b, preconditioner)?;
+        self.validate(n, b, None)?;
+        if inverse.dim() != n {
+            return Err(Error::Input(format!(
+                "the matrix has {n} rows, but the preconditioner has {}",
+                inverse.dim()
+            )));
+        }
+        self.iterate(operator, b, &|r| {
+            let mut z = vec![0.0; n];
+            inverse.apply(r, &mut z)?;
+            let along = dot(r, &z);
+            if along > 0.0 || norm(r) == 0.0 {
+                return Ok(z);
+            }
+            Err(Error::Input(format!(
+                "the preconditioner is not positive ({along:.3e} along one residual): give it more damping"
+            )))
+        })
+    }
+
+    /// Conjugate gradients from zero with the preconditioner's inverse as a function.
+    fn iterate(
+        &self,
+        operator: &dyn SymmetricOperator,
+        b: &[f64],
+        precondition: &dyn Fn(&[f64]) -> Result<Vec<f64>>,
+    ) -> Result<Solution> {
+        let n = operator.dim();
         let multiply = |x: &[f64]| -> Result<Vec<f64>> {
             let mut y = vec![0.0; n];
             operator.apply(x, &mut y)?;
             y.iter_mut().zip(x).for_each(|(y, x)| *y += self.damping * x);
             Ok(y)
-        };
-        let precondition = |r: &[f64]| -> Vec<f64> {
-            preconditioner.map_or_else(|| r.to_vec(), |p| r.iter().zip(p).map(|(r, p)| r / p).collect())
         };
         let size = norm(b);
         if size == 0.0 {
@@ -71,7 +109,7 @@ impl ConjugateGradients {
             });
         }
         let (mut x, mut r) = (vec![0.0; n], b.to_vec());
-        let mut z = precondition(&r);
+        let mut z = precondition(&r)?;
         let mut p = z.clone();
         let mut slope = dot(&r, &z);
         let mut products = 0;
@@ -94,7 +132,7 @@ impl ConjugateGradients {
             let step = slope / curvature;
             x.iter_mut().zip(&p).for_each(|(x, p)| *x += step * p);
             r.iter_mut().zip(&ap).for_each(|(r, a)| *r -= step * a);
-            z = precondition(&r);
+            z = precondition(&r)?;
             let next = dot(&r, &z);
             p.iter_mut().zip(&z).for_each(|(p, z)| *p = z + next / slope * *p);
             slope = next;

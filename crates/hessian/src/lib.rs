@@ -21,6 +21,7 @@ mod finite_sum;
 mod frobenius;
 mod graph_objective;
 mod inverse;
+mod kronecker;
 mod lanczos;
 mod objective;
 mod operator;
@@ -47,6 +48,9 @@ pub use finite_sum::{Epochs, FiniteSum};
 pub use frobenius::{Frobenius, FrobeniusEstimate, FrobeniusMethod};
 pub use graph_objective::{Batch, GraphObjective};
 pub use inverse::{ConjugateGradients, Solution};
+pub use kronecker::{
+    BlockDiagonal, KroneckerBlock, KroneckerFactors, OutputRoots, RelativeDistance, RelativeDistances,
+};
 pub use lanczos::{
     Control, Lanczos, LanczosState, MissedCopies, Observer, Outcome, Progress, Silent, Wanted,
 };
@@ -56,6 +60,7 @@ pub use objective::{
 pub use operator::{Dense, SymmetricOperator};
 pub use outer::{OuterProducts, RankOne};
 pub use parameters::{Parameters, matching};
+pub use relief_autodiff::{Layer, Layers};
 pub use sampling::{EstimateState, EstimateStatus, Estimating, Interim, Sampling, Target};
 pub use spectral_sum::{SpectralSum, SpectralSumEstimate, Summand};
 pub use spectrum::{

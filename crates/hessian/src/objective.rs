@@ -1,7 +1,10 @@
 //! What is differentiated: a finite-sum loss over a fixed data set.
 
+use std::ops::Range;
+
 use candle_core::Tensor;
 use rayon::prelude::*;
+use relief_autodiff::{Layer, Layers};
 
 use crate::{Error, Parameters, Result};
 
@@ -91,6 +94,23 @@ pub trait Linearization: Send + Sync {
         Err(no_outputs())
     }
 
+    /// The weights that meet their inputs in one matrix product or convolution, and the other parameters.
+    fn layers(&self) -> Result<Layers> {
+        Err(no_layers())
+    }
+
+    /// The inputs of a layer for some examples of the batch, as
+    /// [`Linearized::layer_inputs`](relief_autodiff::Linearized::layer_inputs).
+    fn layer_inputs(&self, _layer: &Layer, _examples: Range<usize>) -> Result<Vec<f64>> {
+        Err(no_layers())
+    }
+
+    /// Cotangents at the outputs of layers, as
+    /// [`Linearized::layer_cotangents`](relief_autodiff::Linearized::layer_cotangents).
+    fn layer_cotangents(&self, _layers: &[Layer], _u: &Tensor) -> Result<Vec<Vec<f64>>> {
+        Err(no_layers())
+    }
+
     /// Bytes held, to decide whether to keep this for later products.
     fn bytes(&self) -> usize;
 }
@@ -100,6 +120,10 @@ fn no_outputs() -> Error {
         "this objective does not tell outputs from loss, so it has neither Jacobian nor Gauss-Newton matrix"
             .into(),
     )
+}
+
+fn no_layers() -> Error {
+    Error::Input("this objective does not show its layers: make it a `GraphObjective`".into())
 }
 
 /// The mean loss over all batches with the weight decay term: one forward pass over the data.

@@ -1,6 +1,7 @@
 //! The losses, and what each expects of targets.
 
 mod examples;
+mod roots;
 mod sampled;
 mod slopes;
 

@@ -5,6 +5,7 @@ mod ensemble;
 mod measure;
 mod minibatches;
 mod pieces;
+mod roots;
 mod statistics;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use pieces::Pieces;
 
 pub use measure::{ClassMeasured, Measure, Measured};
 pub use minibatches::Minibatches;
+pub use roots::Fisher;
 pub use statistics::StatisticsPass;
 
 use crate::architecture::{Architecture, ArchitectureError, BatchNormMode};

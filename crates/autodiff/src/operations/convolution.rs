@@ -30,9 +30,9 @@ impl Default for ConvolutionOptions {
 
 /// A convolution y = x * w; the transposed convolution is its adjoint in x.
 #[derive(Debug)]
-struct Convolution {
-    geometry: Geometry,
-    transposed: bool,
+pub(crate) struct Convolution {
+    pub(crate) geometry: Geometry,
+    pub(crate) transposed: bool,
 }
 
 /// The three maps that are each other's adjoints.

@@ -39,7 +39,7 @@ macro_rules! layout_rule {
 }
 
 #[derive(Debug)]
-struct Reshape {
+pub(crate) struct Reshape {
     from: Vec<usize>,
     to: Vec<usize>,
 }

@@ -12,11 +12,11 @@ use crate::{Result, Value};
 /// c = a b over the last two axes: a [.., m, k], b [.., k, n]; or c = a b' with b [.., n, k], which saves turning b and
 /// its derivatives round.
 #[derive(Debug)]
-struct MatMul {
+pub(crate) struct MatMul {
     a: Vec<usize>,
     b: Vec<usize>,
     c: Vec<usize>,
-    turned: bool,
+    pub(crate) turned: bool,
 }
 
 /// A matrix operand that may have to be read transposed.
