@@ -72,8 +72,7 @@ impl Default for Lanczos {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MissedCopies {
-    /// When more than one pair is wanted or the search starts from given vectors, and for a single pair from a random vector
-    /// where its residual does not fall fast.
+    /// When more than one pair is wanted, and for a single one where its residual does not fall fast.
     #[default]
     Auto,
     /// Always.
@@ -108,8 +107,8 @@ pub(crate) const ROUNDING_UNITS: f64 = 16.0;
 const BASIS_ENTRIES: usize = 1 << 26;
 
 impl Lanczos {
-    /// Runs from a random vector, or from all `start` vectors (eigenvectors of a nearby matrix), each of which costs a
-    /// product.
+    /// Runs from a random vector, or from `start` vectors (eigenvectors of a nearby matrix): from each of them where the
+    /// product with their sum shows that they are near, at a product each, and otherwise from that sum.
     pub fn run(
         &self,
         operator: &dyn SymmetricOperator,

@@ -113,8 +113,8 @@ impl Lanczos {
         let enough = |s: &usize| state.allowance(*s, discrepancy) <= self.allowed(state);
         let combinations = (done.max(1)..done + k).find(enough);
         // Where it turns out that combinations cannot do, something must be left to certify one by one.
-        let fits = |s: &usize| s - done + k <= left;
-        if first == 0 && combinations.filter(fits).is_some() { Next::Combination } else { Next::Pair(first) }
+        let fits = |s: usize| s - done + k <= left;
+        if first == 0 && combinations.is_some_and(fits) { Next::Combination } else { Next::Pair(first) }
     }
 
     /// How far off residuals may be: little beside the tolerance, and beside the errors of values.
@@ -181,7 +181,7 @@ impl Lanczos {
         let measured: Vec<(f64, f64)> =
             order.iter().map(|&i| (state.pairs[i].value, state.pairs[i].residual)).collect();
         // A value's rank is only as good as the values before it, and as the search for missed copies.
-        let mut ranked = [state.checked || !self.checks(state); 2];
+        let mut ranked = [state.checked || !self.checks(); 2];
         let converged: Vec<bool> = order
             .iter()
             .enumerate()

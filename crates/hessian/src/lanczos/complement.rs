@@ -2,7 +2,7 @@
 //!
 //! Let B be the operator on the complement of the multiplied vectors, and u a random unit vector there. Lanczos from u
 //! determines the first moments of u's spectral measure, so that an eigenvalue x above all Ritz values has at most the mass
-//! 1 / sum_j p_j(x)^2 (Christoffel; p_j are the measure's orthonormal polynomials, which the recurrence gives). That mass is
+//! `1 / sum_j p_j(x)^2` (Christoffel; the `p_j` are the measure's orthonormal polynomials, which the recurrence gives). That mass is
 //! the squared component of u along an eigenvector, and is small with small probability. So an x at which the sum is large
 //! enough bounds B's eigenvalues from above, whatever the spectrum; the bound of Kuczynski & Wozniakowski (1992) is this
 //! one for the worst of all spectra.
@@ -152,12 +152,13 @@ mod tests {
             let component = start[0].abs();
             let mut krylov = Krylov::default();
             krylov.give(start);
-            let (mut before, mut after) = (f64::INFINITY, f64::INFINITY);
+            let mut after = f64::INFINITY;
             for _ in 0..25 {
                 let exhausted = krylov.extend(&operator).unwrap();
                 let top = krylov.ritz(0).unwrap().values.pop().unwrap();
                 let recurrence = Recurrence { component, ..Recurrence::of(&krylov, (0, 40), 1, exhausted) };
-                (before, after) = (after, recurrence.bound(1.0, top));
+                let before = after;
+                after = recurrence.bound(1.0, top);
                 assert!(after >= values[0] - 1e-12, "trial {trial}: {after} {}", values[0]);
                 assert!(after <= before + 1e-9, "trial {trial}: {after} after {before}");
             }

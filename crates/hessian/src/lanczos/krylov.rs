@@ -13,9 +13,9 @@ use crate::{Error, Result};
 pub(crate) struct Krylov {
     /// The multiplied ones; of those that wait, first the given ones, then the directions in which products leave the rest.
     pub(crate) vectors: Vec<Vec<f64>>,
-    /// v_i'A v_j of multiplied vectors, row by row; those above the diagonal are not used.
+    /// `v_i'A v_j` of multiplied vectors, row by row; those above the diagonal are not used.
     pub(crate) projected: Vec<Vec<f64>>,
-    /// w_i'A v_j of every vector w_i that waits and every multiplied v_j, row by row.
+    /// `w_i'A v_j` of every vector `w_i` that waits and every multiplied `v_j`, row by row.
     pub(crate) coupling: Vec<Vec<f64>>,
     /// How many of those that wait were given, and are to be multiplied as they are.
     pub(crate) given: usize,

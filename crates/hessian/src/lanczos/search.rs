@@ -74,12 +74,12 @@ impl Lanczos {
         }
         // A single value from a random vector is not checked while its residual falls fast; where it lingers, two values may
         // lie too close together to be told apart yet.
-        let single = self.check == MissedCopies::Auto && k == 1 && !state.warm;
+        let single = self.check == MissedCopies::Auto && k == 1;
         if single && state.last_residual > target {
             return self.step_towards(state, ritz, chosen[0]);
         }
         let lingers = single && ritz.residuals[chosen[0]] > LINGERING * state.last_residual;
-        if lingers || self.checks(state) {
+        if lingers || self.checks() {
             return self.begin_check(state, ritz, chosen);
         }
         state.krylov.keep(0, ritz, chosen);
@@ -104,9 +104,9 @@ impl Lanczos {
     }
 
     /// Whether this search looks for missed copies in any case.
-    pub(super) fn checks(&self, state: &LanczosState) -> bool {
+    pub(super) fn checks(&self) -> bool {
         match self.check {
-            MissedCopies::Auto => self.wanted.total() > 1 || state.warm,
+            MissedCopies::Auto => self.wanted.total() > 1,
             MissedCopies::Always => true,
             MissedCopies::Never => false,
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::certify::Known;
 use super::krylov::Krylov;
 use super::wanted::Outside;
-use super::{Lanczos, vectors};
+use super::{Lanczos, MissedCopies, vectors};
 use crate::spectrum::Probe;
 use crate::state_file::{self, StateFile};
 use crate::{Error, Result};
@@ -22,8 +22,6 @@ pub struct LanczosState {
     /// The leading pair's residual after the product before this one.
     pub(super) last_residual: f64,
     pub(super) checked: bool,
-    /// Whether the search began from given vectors, which may have nothing of what is wanted.
-    pub(super) warm: bool,
     pub(super) phase: Phase,
     pub(super) krylov: Krylov,
     pub(super) outside: Option<Outside>,
@@ -61,7 +59,6 @@ impl LanczosState {
             scale: 0.0,
             last_residual: f64::INFINITY,
             checked: false,
-            warm: start.is_some(),
             phase: Phase::Search,
             krylov: Krylov::default(),
             outside: None,
@@ -76,6 +73,9 @@ impl LanczosState {
         }
         // The sum's product tells how near the vectors are, before more is spent on them.
         state.krylov.sum_first();
+        if state.krylov.given > 0 && settings.wanted.total() == 1 && settings.check == MissedCopies::Auto {
+            state.blend()?;
+        }
         // What too few vectors cannot hold must come from elsewhere.
         if state.krylov.given < settings.wanted.total() {
             state.give_random()?;
@@ -103,6 +103,18 @@ impl LanczosState {
         if let Some(v) = orthogonal(&self.krylov.vectors, v.to_vec(), DEPENDENT) {
             self.krylov.give(v);
         }
+        Ok(())
+    }
+
+    /// Adds a random vector to the first given one, and drops the others: a single value that is not checked must come from
+    /// a vector with something of every direction.
+    fn blend(&mut self) -> Result<()> {
+        let mut v = self.random(0)?;
+        v.iter_mut().zip(&self.krylov.vectors[0]).for_each(|(v, given)| *v += given);
+        let length = vectors::norm(&v);
+        vectors::scale(&mut v, 1.0 / length);
+        self.krylov = Krylov::default();
+        self.krylov.give(v);
         Ok(())
     }
 
@@ -162,7 +174,6 @@ impl LanczosState {
             self.products as u64,
             self.draws,
             u64::from(self.checked),
-            u64::from(self.warm),
             phase,
             kept as u64,
             steps as u64,
@@ -182,7 +193,7 @@ impl LanczosState {
 
     /// `None` if the numbers do not fit together.
     fn from_file(mut file: StateFile) -> Option<Self> {
-        let &[n, seed, products, draws, checked, warm, phase, kept, steps, first_cycle, crowded] =
+        let &[n, seed, products, draws, checked, phase, kept, steps, first_cycle, crowded] =
             file.counts.as_slice()
         else {
             return None;
@@ -200,7 +211,6 @@ impl LanczosState {
             scale,
             last_residual,
             checked: checked == 1,
-            warm: warm == 1,
             phase: match phase {
                 0 => Phase::Search,
                 1 => Phase::Check { kept: kept as usize, steps: steps as usize },
