@@ -1,7 +1,7 @@
 //! What starting from the last probe's eigenvectors saves along a training: products of warm and of cold searches.
 //!
 //! `cargo run --release --example warm_probe` trains a perceptron on the embedded digits at the edge of stability, finds the top
-//! eigenvalues of its Hessian at 12 points of the way, and writes notebooks-data/warm-probe.json.
+//! eigenvalues of its Hessian at 40 points of the way, and writes notebooks-data/warm-probe.json.
 
 use candle_core::DType;
 use relief_hessian::{
@@ -19,7 +19,7 @@ const STEPS: usize = 2000;
 /// Eigenvalues of each probe, and steps from one probe to the next.
 const PROBES: [(usize, usize); 4] = [(5, 50), (5, 1), (1, 50), (1, 1)];
 /// Probes of a series: the last ones of the training.
-const SERIES: usize = 12;
+const SERIES: usize = 40;
 const TOLERANCES: [f64; 2] = [1e-4, 1e-6];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
