@@ -5,7 +5,7 @@
 
 use candle_core::DType;
 use relief_hessian::{
-    Control, Curvature, DEFAULT_MEMORY, Eigen, FiniteSum, Lanczos, Outcome, Silent, Wanted,
+    Control, Curvature, DEFAULT_MEMORY, Eigen, FiniteSum, Lanczos, Outcome, Silent, SymmetricOperator, Wanted,
 };
 use relief_models::architecture::Architecture;
 use relief_models::data::{DataOptions, Dataset};
@@ -46,13 +46,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })?;
         for ((top, every), tolerance) in PROBES.iter().flat_map(|probe| TOLERANCES.map(|t| (*probe, t))) {
             let mut last: Option<Eigen> = None;
-            let (mut warm, mut cold, mut apart) = (vec![], vec![], 0.0f64);
+            let (mut warm, mut cold, mut left, mut apart) = (vec![], vec![], vec![], 0.0f64);
             for point in path.iter().skip(STEPS - SERIES * every).step_by(every) {
                 let curvature = Curvature::new(&*whole, &sum.parameters().at(point)?, DEFAULT_MEMORY)?;
                 let solver = Lanczos { wanted: Wanted::Largest { k: top }, tolerance, ..Lanczos::default() };
                 let start = last.as_ref().map(|eigen| eigen.vectors.as_slice());
                 let found = done(solver.run(&curvature.hessian(), start, &mut Silent)?);
                 let fresh = done(solver.run(&curvature.hessian(), None, &mut Silent)?);
+                for y in start.unwrap_or_default() {
+                    left.push(residual(&curvature.hessian(), y)? / found.scale);
+                }
                 for (a, b) in found.largest.iter().zip(&fresh.largest) {
                     apart = apart.max((a.value - b.value).abs() / (a.error_bound + b.error_bound));
                 }
@@ -63,18 +66,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 last = Some(found);
             }
             let mean = |x: &[usize]| x.iter().sum::<usize>() as f64 / x.len() as f64;
+            let left = left.iter().sum::<f64>() / left.len() as f64;
             println!(
-                "{name}, top {top} every {every}, tolerance {tolerance:e}: warm {:.1}, cold {:.1} products, ratio {:.3}; values differ by at most {apart:.2} bounds",
+                "{name}, top {top} every {every}, tolerance {tolerance:e}: warm {:.1}, cold {:.1} products, ratio {:.3}; old vectors' residuals {left:.1e}; values differ by at most {apart:.2} bounds",
                 mean(&warm),
                 mean(&cold),
                 mean(&warm) / mean(&cold)
             );
             all.push(json!({ "training": name, "top": top, "every": every, "tolerance": tolerance, "warm": warm, "cold": cold,
-                "ratio": mean(&warm) / mean(&cold), "apart": apart }));
+                "ratio": mean(&warm) / mean(&cold), "residual_of_old_vectors": left, "apart": apart }));
         }
     }
     std::fs::write("notebooks-data/warm-probe.json", serde_json::to_string_pretty(&all)? + "\n")?;
     Ok(())
+}
+
+/// |A y - (y'Ay) y| of a unit vector y.
+fn residual(operator: &dyn SymmetricOperator, y: &[f64]) -> relief_hessian::Result<f64> {
+    let mut product = vec![0.0; y.len()];
+    operator.apply(y, &mut product)?;
+    let value: f64 = product.iter().zip(y).map(|(p, y)| p * y).sum();
+    Ok(product.iter().zip(y).map(|(p, y)| (p - value * y).powi(2)).sum::<f64>().sqrt())
 }
 
 fn done(outcome: Outcome) -> Eigen {

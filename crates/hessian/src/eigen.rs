@@ -10,7 +10,9 @@ use crate::spectrum::Probe;
 pub struct EigenPair {
     /// Rayleigh quotient y'Ay of the unit vector y.
     pub value: f64,
-    /// |A y - value y|, computed with a product of its own (estimated where the budget was spent).
+    /// |A y - value y|, which the true one does not exceed but with probability 1e-6: that of the search's own products, and
+    /// what products of random combinations of all vectors show these to be off by; computed with a product of its own
+    /// where that is less (estimated where the budget was spent).
     pub residual: f64,
     /// The eigenvalue of this rank lies within this distance: min(r, r^2 / gap) once missed copies were looked for and the
     /// gap to the others exceeds r; else no less than r, nor than the distance at which values are not told apart. An
@@ -69,7 +71,8 @@ pub struct Eigen {
     pub status: Status,
     /// Products used, those for the residuals included.
     pub products: usize,
-    /// Whether the complement of what was found was searched for missed copies.
+    /// Whether the complement of what was found was searched for missed copies, and none can be there but with probability
+    /// 1e-6, or its leading pair was found.
     pub checked_for_missed_copies: bool,
     /// Relative residual that the converged pairs met: larger than asked where rounding allows no more.
     pub tolerance_used: f64,
@@ -77,7 +80,7 @@ pub struct Eigen {
     /// and the gap to what was not wanted (Davis & Kahan 1970); `None` where that gap is not known to exceed |R|. Pairs that
     /// lie too close together to have an angle of their own may have this one.
     pub subspace_angle_bound: Option<f64>,
-    /// Largest rounding of the products that was seen, relative to [`scale`](Self::scale).
+    /// Largest rounding of the products that was seen when residuals were certified, relative to [`scale`](Self::scale).
     pub noise_floor: f64,
     /// The largest |Ritz value|.
     pub scale: f64,

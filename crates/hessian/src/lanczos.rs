@@ -1,13 +1,18 @@
 //! Extreme eigenvalues of a symmetric operator: thick-restart Lanczos with full orthogonalisation.
 //!
 //! Every product is orthogonalised twice against the whole basis, and its coefficients are the projected matrix, so that
-//! the projection stays exact after restarts, breakdowns and fresh random vectors (Wu & Simon 2000; Stewart 2001). When
-//! the wanted Ritz values have converged, the search goes on in their orthogonal complement from a random vector, to find
-//! copies of multiple eigenvalues that one Krylov space cannot see. At the end each residual is computed anew.
+//! the projection stays exact after restarts, breakdowns and fresh random vectors (Wu & Simon 2000; Stewart 2001). A search
+//! may start from many vectors: what their products have outside the basis waits, and each step multiplies where the
+//! leading pair's residual points. When the wanted Ritz values have converged, the orthogonal complement of all that is
+//! known is searched from a random vector, to find copies of multiple eigenvalues that one Krylov space cannot see, until it
+//! is all but certain that there are none. At the end the residuals are certified with products of their own.
 
 mod certify;
+mod check;
+mod complement;
 pub(crate) mod krylov;
 mod progress;
+mod search;
 mod state;
 pub(crate) mod vectors;
 mod wanted;
@@ -16,7 +21,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::eigen::Eigen;
 use crate::operator::SymmetricOperator;
-use crate::spectrum::Probe;
 use crate::{Error, Result};
 
 pub use progress::{Control, Observer, Progress, Silent};
@@ -24,7 +28,6 @@ pub use state::LanczosState;
 pub use wanted::Wanted;
 
 use state::Phase;
-use wanted::Outside;
 
 /// Settings of the solver.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,17 +103,12 @@ impl<T, S> Outcome<T, S> {
 /// Units of roundoff, relative to the largest |Ritz value|, by which a Rayleigh quotient may be off because the products
 /// were rounded. An allowance, not a worst case: what a network's layers really lose is of this size.
 pub(crate) const ROUNDING_UNITS: f64 = 16.0;
-/// Share of the tolerance that estimates must reach, so that the residuals computed at the end do too.
-const SAFETY: f64 = 0.9;
 /// Numbers that the basis holds by default, where that is not too few vectors: half a gigabyte.
 const BASIS_ENTRIES: usize = 1 << 26;
-/// Share of the residual one step before, above which a residual is not falling fast.
-const LINGERING: f64 = 0.35;
-/// Steps in the complement before it may be called empty of wanted values.
-const CHECK_STEPS: usize = 6;
 
 impl Lanczos {
-    /// Runs from a random vector, or from the normalised sum of the `start` vectors (eigenvectors of a nearby matrix).
+    /// Runs from a random vector, or from `start` vectors (eigenvectors of a nearby matrix): from each of them where the
+    /// product with their sum shows that they are near, at a product each, and otherwise from that sum.
     pub fn run(
         &self,
         operator: &dyn SymmetricOperator,
@@ -171,144 +169,5 @@ impl Lanczos {
         let k = self.wanted.total();
         let affordable = BASIS_ENTRIES / n;
         self.basis.unwrap_or(affordable.clamp((2 * k + 10).max(20), (4 * k + 20).max(100))).min(n)
-    }
-
-    fn checks(&self) -> bool {
-        match self.check {
-            MissedCopies::Auto => self.wanted.total() > 1,
-            MissedCopies::Always => true,
-            MissedCopies::Never => false,
-        }
-    }
-
-    /// One product that extends the search for the wanted values.
-    fn search(&self, operator: &dyn SymmetricOperator, state: &mut LanczosState) -> Result<Progress> {
-        let k = self.wanted.total();
-        let n = operator.dim();
-        let step = state.krylov.extend(operator)?;
-        state.products += 1;
-        let ritz = state.krylov.ritz(step.beta, 0)?;
-        state.scale = ritz.scale();
-        let chosen = self.wanted.select(&ritz.values);
-        let target = self.target(state);
-        let whole = state.krylov.len() == n;
-        if state.first_cycle {
-            state.probe = Some(Probe::of(&ritz, step.exhausted || whole));
-        }
-        let converged = chosen.iter().filter(|&&i| ritz.residuals[i] <= target).count();
-        let progress = Progress {
-            products: state.products,
-            max_products: self.max_products,
-            leading_value: chosen.first().map(|&i| ritz.values[i]),
-            leading_residual: chosen.first().map_or(f64::INFINITY, |&i| ritz.residuals[i]),
-            converged: converged.min(k),
-            wanted: k,
-        };
-        let found = chosen.len() == k && converged == k;
-        let affordable = !whole && state.products + k < self.max_products;
-        let last = std::mem::replace(&mut state.last_residual, progress.leading_residual);
-        // A single value is not checked while its residual falls fast; where it lingers, two values may lie too close
-        // together to be told apart yet.
-        let single = found && affordable && self.check == MissedCopies::Auto && k == 1;
-        if single && last > target {
-            state.push(step)?;
-            return Ok(progress);
-        }
-        let lingers = single && progress.leading_residual > LINGERING * last;
-        if found && affordable && (self.checks() || lingers) {
-            state.krylov.keep(&ritz, &chosen);
-            state.krylov.defects = chosen.iter().map(|&i| ritz.residuals[i]).collect();
-            state.phase = Phase::Check { kept: k, steps: 0 };
-            state.push_random()?;
-        } else if found || whole || state.products + k >= self.max_products {
-            if whole {
-                state.outside = Some(Outside::of(&ritz, &chosen));
-                state.checked = true;
-            }
-            state.begin_certifying(&ritz, &chosen);
-        } else {
-            if state.krylov.len() >= self.basis_size(n) {
-                let kept = self.wanted.select_more(&ritz.values, self.kept_at_restart(n));
-                state.krylov.keep(&ritz, &kept);
-                state.first_cycle = false;
-            }
-            state.push(step)?;
-        }
-        Ok(progress)
-    }
-
-    /// One product in the complement of the `kept` vectors found, of which `steps` were done.
-    fn search_complement(
-        &self,
-        operator: &dyn SymmetricOperator,
-        state: &mut LanczosState,
-        kept: usize,
-        steps: usize,
-    ) -> Result<Progress> {
-        let k = self.wanted.total();
-        let n = operator.dim();
-        let step = state.krylov.extend(operator)?;
-        state.products += 1;
-        let steps = steps + 1;
-        let inside = state.krylov.ritz(step.beta, kept)?;
-        let found = state.krylov.diagonal(kept);
-        let tolerance = self.tolerance * state.scale;
-        let whole = state.krylov.len() == n;
-        let verdict = self.wanted.judge(&found, &inside, tolerance, (n, steps));
-        let enough = steps >= CHECK_STEPS.min(n - kept);
-        let progress = Progress {
-            products: state.products,
-            max_products: self.max_products,
-            leading_value: found.first().copied(),
-            leading_residual: state.krylov.defects[0],
-            converged: k,
-            wanted: k,
-        };
-        state.phase = Phase::Check { kept, steps };
-        if verdict.enters {
-            // Something was missed: search on, with all that is known.
-            state.phase = Phase::Search;
-        }
-        let passed = whole || (enough && verdict.clear);
-        if (!verdict.enters && passed) || state.products + k >= self.max_products {
-            let all = state.krylov.ritz(step.beta, 0)?;
-            let chosen = self.wanted.select(&all.values);
-            state.checked = passed && !verdict.enters;
-            if state.checked {
-                state.outside = Some(Outside::of(&inside, &[]));
-            }
-            state.begin_certifying(&all, &chosen);
-            return Ok(progress);
-        }
-        if whole {
-            // The projection is the matrix itself, and one more look at it settles everything.
-            let all = state.krylov.ritz(step.beta, 0)?;
-            let chosen = self.wanted.select(&all.values);
-            state.outside = Some(Outside::of(&all, &chosen));
-            state.checked = true;
-            state.begin_certifying(&all, &chosen);
-            return Ok(progress);
-        }
-        if state.krylov.len() >= self.basis_size(n).max(kept + 4) {
-            let extra = self.wanted.select_more(&inside.values, (state.krylov.len() - kept) / 2);
-            state.krylov.keep_trailing(kept, &inside, &extra);
-        }
-        state.push(step)?;
-        Ok(progress)
-    }
-
-    /// Estimate at which a pair counts as found. What earlier searches left undone stays part of every estimate, so the
-    /// bar lies above that and below the tolerance.
-    fn target(&self, state: &LanczosState) -> f64 {
-        let tolerance = self.tolerance * state.scale;
-        let left = state.krylov.defects.iter().copied().fold(0.0, f64::max);
-        let target = SAFETY * tolerance;
-        if left == 0.0 { target } else { 0.5 * (target.max(left.min(tolerance)) + tolerance) }
-    }
-
-    /// The wanted vectors and half of the rest: enough to keep what was learnt, with room for new steps.
-    fn kept_at_restart(&self, n: usize) -> usize {
-        let (k, m) = (self.wanted.total(), self.basis_size(n));
-        (k + (m - k) / 2).min(m - 1).max(1)
     }
 }

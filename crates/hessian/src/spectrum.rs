@@ -166,19 +166,17 @@ impl SpectralDensity {
             let mut start = vectors::random(n, self.seed, FIRST_STREAM + probe as u64);
             let length = vectors::norm(&start);
             vectors::scale(&mut start, 1.0 / length);
-            krylov.vectors.push(start);
+            krylov.give(start);
         }
-        let step = krylov.extend(operator)?;
+        let exhausted = krylov.extend(operator)?;
         state.products += 1;
         let steps = krylov.len();
-        let exact = step.exhausted || steps == n;
+        let exact = exhausted || steps == n;
         let finished = exact || steps == plan.steps;
         if finished {
-            let ritz = krylov.ritz(if exact { 0.0 } else { step.beta }, 0)?;
+            let ritz = krylov.ritz(0)?;
             state.probes.push(Probe::of(&ritz, exact));
             *krylov = Default::default();
-        } else {
-            krylov.push(step);
         }
         Ok(SpectrumProgress {
             products: state.products,

@@ -1,6 +1,15 @@
-//! The last products: the residual of every pair that is returned, and the bounds that follow from it.
+//! The last products: whether the pairs' residuals are what the recurrence says, and the bounds that follow from them.
+//!
+//! A random combination of all pairs is multiplied, and compared with what the recurrence expects of the product. If the
+//! products' errors have put a pair's residual off by more than F times the discrepancy, then the combination was nearly
+//! blind to it by chance, which s combinations all are with probability (sqrt(2 k / pi) / F)^s at most. So F follows from
+//! the risk, and the residuals that are returned are the recurrence's plus F discrepancies. Where the products are too
+//! inexact for that to be little, every residual is computed anew instead.
 
+use super::complement::RISK;
+use super::krylov::Krylov;
 use super::state::{LanczosState, Phase};
+use super::wanted::CLOSE;
 use super::{Lanczos, Progress, ROUNDING_UNITS, vectors};
 use crate::eigen::{Eigen, EigenPair, Status};
 use crate::operator::SymmetricOperator;
@@ -8,9 +17,10 @@ use crate::{Error, Result};
 
 /// Relative residual above which rounding is no excuse: something other than the precision is wrong.
 const ROUNDING_LIMIT: f64 = 1e-4;
-
-/// Distance, in tolerances, below which values are not told apart.
-const CLOSE: f64 = 2.0;
+/// Units of roundoff that a discrepancy is expected to have before one was seen.
+const EXPECTED_UNITS: f64 = 4.0;
+/// Share of the tolerance that may go into the allowance for discrepancies.
+const SHARE: f64 = 0.1;
 
 /// What one call did.
 pub(super) enum Step {
@@ -20,7 +30,7 @@ pub(super) enum Step {
     Finished(Eigen),
 }
 
-/// What is known of one pair: its value, its residual (computed or estimated), and the estimate.
+/// What is known of one pair: its value, its residual (certified or not), and the recurrence's residual.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Known {
     pub(super) value: f64,
@@ -29,43 +39,57 @@ pub(super) struct Known {
     pub(super) certified: bool,
 }
 
+/// What the next product is of.
+enum Next {
+    Combination,
+    Pair(usize),
+    Nothing,
+}
+
 impl LanczosState {
-    /// Turns the chosen Ritz vectors into the pairs to certify.
-    pub(super) fn begin_certifying(&mut self, ritz: &super::krylov::Ritz, chosen: &[usize]) {
-        self.krylov.vectors.truncate(self.krylov.len());
-        self.krylov.keep(ritz, chosen);
-        self.pairs = chosen
-            .iter()
-            .map(|&i| {
-                let residual = ritz.residuals[i];
-                Known { value: ritz.values[i], residual, estimate: residual, certified: false }
-            })
-            .collect();
+    /// Turns the multiplied vectors, which must be Ritz vectors, into the pairs to certify.
+    pub(super) fn begin_certifying(&mut self) {
+        let pair = |(i, value)| {
+            let residual = self.krylov.outside(i);
+            Known { value, residual, estimate: residual, certified: false }
+        };
+        self.pairs = self.krylov.diagonal(self.krylov.len()).into_iter().enumerate().map(pair).collect();
         self.phase = Phase::Certify;
+    }
+
+    /// By how much residuals may be off after so many combinations of this discrepancy at most.
+    fn allowance(&self, combinations: usize, discrepancy: f64) -> f64 {
+        let single = (2.0 * self.pairs.len() as f64 / std::f64::consts::PI).sqrt();
+        single * RISK.powf(-1.0 / combinations as f64) * discrepancy
+    }
+
+    /// The largest discrepancy seen.
+    fn discrepancy(&self) -> f64 {
+        self.discrepancies.iter().copied().fold(0.0, f64::max)
     }
 }
 
 impl Lanczos {
-    /// The residual of the next pair, while the budget lasts.
+    /// The next product that certifies residuals, while the budget lasts.
     pub(super) fn certify(&self, operator: &dyn SymmetricOperator, state: &mut LanczosState) -> Result<Step> {
-        let next = state.pairs.iter().position(|p| !p.certified);
-        let Some(i) = next.filter(|_| state.products < self.max_products) else {
-            return Ok(Step::Finished(self.finish(state)));
-        };
-        let y = &mut state.krylov.vectors[i];
-        let length = vectors::norm(y);
-        vectors::scale(y, 1.0 / length);
-        let mut product = vec![0.0; y.len()];
-        operator.apply(y, &mut product)?;
-        if product.iter().any(|x| !x.is_finite()) {
-            return Err(Error::NonFinite("a matrix-vector product is not finite: try f64".into()));
+        match self.next_certificate(state) {
+            Next::Nothing => return Ok(Step::Finished(self.finish(state))),
+            Next::Combination => self.combine(operator, state)?,
+            Next::Pair(i) => {
+                let y = &state.krylov.vectors[i];
+                let (y, mut product) = (std::slice::from_ref(y), multiply(operator, y)?);
+                let value = vectors::coefficients(y, &product)[0];
+                vectors::subtract(y, &[value], &mut product);
+                let pair = &mut state.pairs[i];
+                *pair = Known {
+                    value,
+                    residual: vectors::norm(&product),
+                    estimate: pair.estimate,
+                    certified: true,
+                };
+            }
         }
         state.products += 1;
-        let y = std::slice::from_ref(y);
-        let value = vectors::coefficients(y, &product)[0];
-        vectors::subtract(y, &[value], &mut product);
-        let pair = &mut state.pairs[i];
-        *pair = Known { value, residual: vectors::norm(&product), estimate: pair.estimate, certified: true };
         let bar = self.tolerance * state.scale;
         Ok(Step::One(Progress {
             products: state.products,
@@ -77,13 +101,75 @@ impl Lanczos {
         }))
     }
 
+    /// As few products as can certify all pairs.
+    fn next_certificate(&self, state: &LanczosState) -> Next {
+        let left = self.max_products - state.products.min(self.max_products);
+        let Some(first) = state.pairs.iter().position(|p| !p.certified).filter(|_| left > 0) else {
+            return Next::Nothing;
+        };
+        let (k, done) = (state.pairs.len(), state.discrepancies.len());
+        let expected = EXPECTED_UNITS * self.unit_roundoff * state.scale;
+        let discrepancy = if done == 0 { expected } else { state.discrepancy() };
+        let enough = |s: &usize| state.allowance(*s, discrepancy) <= self.allowed(state);
+        let combinations = (done.max(1)..done + k).find(enough);
+        // Where it turns out that combinations cannot do, something must be left to certify one by one.
+        let fits = |s: usize| s - done + k <= left;
+        if first == 0 && combinations.is_some_and(fits) { Next::Combination } else { Next::Pair(first) }
+    }
+
+    /// How far off residuals may be: little beside the tolerance, and beside the errors of values.
+    fn allowed(&self, state: &LanczosState) -> f64 {
+        let values = self.tolerance.powi(2).max(ROUNDING_UNITS * self.unit_roundoff);
+        state.scale * values.min(SHARE * self.tolerance)
+    }
+
+    /// What must be allowed for where combinations were enough to certify all pairs.
+    fn combined(&self, state: &LanczosState) -> Option<f64> {
+        let combinations = state.discrepancies.len();
+        let allowance = (combinations > 0).then(|| state.allowance(combinations, state.discrepancy()));
+        allowance.filter(|allowance| *allowance <= self.allowed(state))
+    }
+
+    /// Multiplies a random combination of the pairs, and takes them for certified once that tells enough.
+    fn combine(&self, operator: &dyn SymmetricOperator, state: &mut LanczosState) -> Result<()> {
+        state.draws += 1;
+        let mut weights = vectors::random(state.pairs.len(), state.seed, state.draws);
+        let length = vectors::norm(&weights);
+        vectors::scale(&mut weights, 1.0 / length);
+        let Krylov { vectors: basis, coupling, .. } = &state.krylov;
+        let mut y = vec![0.0; state.n];
+        let negative: Vec<f64> = weights.iter().map(|w| -w).collect();
+        vectors::subtract(&basis[..weights.len()], &negative, &mut y);
+        let mut product = multiply(operator, &y)?;
+        let expected: Vec<f64> = state
+            .pairs
+            .iter()
+            .zip(&weights)
+            .map(|(pair, w)| pair.value * w)
+            .chain(coupling.iter().map(|row| vectors::dot(row, &weights)))
+            .collect();
+        vectors::subtract(basis, &expected, &mut product);
+        state.discrepancies.push(vectors::norm(&product));
+        if let Some(allowance) = self.combined(state) {
+            for pair in &mut state.pairs {
+                pair.residual = pair.estimate + allowance;
+                pair.certified = true;
+            }
+        }
+        Ok(())
+    }
+
     fn finish(&self, state: &LanczosState) -> Eigen {
         let scale = state.scale;
         let relative = |x: f64| if scale > 0.0 { x / scale } else { 0.0 };
         // What the residual has beyond its estimate is rounding of the products.
         let excess = |p: &Known| (p.residual * p.residual - p.estimate * p.estimate).max(0.0).sqrt();
         let certified = || state.pairs.iter().filter(|p| p.certified);
-        let noise_floor = relative(certified().map(excess).fold(0.0, f64::max));
+        let allowance = self.combined(state);
+        let noise = allowance.map_or_else(
+            || certified().map(excess).fold(0.0, f64::max),
+            |_| state.discrepancies.iter().copied().fold(0.0, f64::max),
+        );
         // A check begins only once all estimates have met the tolerance; what it adds to them is rounding.
         let settled = |p: &&Known| p.certified && (state.checked || relative(p.estimate) <= self.tolerance);
         let worst = relative(certified().filter(settled).map(|p| p.residual).fold(0.0, f64::max));
@@ -105,7 +191,7 @@ impl Lanczos {
                 *so_far
             })
             .collect();
-        let rounding = ROUNDING_UNITS * self.unit_roundoff * scale;
+        let rounding = ROUNDING_UNITS * self.unit_roundoff * scale + allowance.unwrap_or(0.0);
         let pair = |position: usize| {
             let known = &state.pairs[order[position]];
             let r = known.residual;
@@ -149,7 +235,7 @@ impl Lanczos {
         };
         eigen.with_work(status, state.products, state.checked).with_accuracy(
             tolerance_used,
-            noise_floor,
+            relative(noise),
             scale,
         )
     }
@@ -170,4 +256,14 @@ impl Lanczos {
         });
         order
     }
+}
+
+/// A y, of which every entry is finite.
+fn multiply(operator: &dyn SymmetricOperator, y: &[f64]) -> Result<Vec<f64>> {
+    let mut product = vec![0.0; y.len()];
+    operator.apply(y, &mut product)?;
+    if product.iter().any(|x| !x.is_finite()) {
+        return Err(Error::NonFinite("a matrix-vector product is not finite: try f64".into()));
+    }
+    Ok(product)
 }

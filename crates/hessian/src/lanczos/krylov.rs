@@ -4,16 +4,21 @@ use faer::Mat;
 
 use super::vectors;
 use crate::operator::SymmetricOperator;
+use crate::state_file::StateFile;
 use crate::{Error, Result};
 
-/// Basis vectors, of which the last may still wait for its product, and the projection of the operator onto the others.
+/// Orthonormal vectors: those that have been multiplied, then those that wait for it. Together they span all products, so
+/// that nothing is lost when the multiplied ones are recombined (band Lanczos with restarts; Ruhe 1979, Wu & Simon 2000).
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Krylov {
+    /// The multiplied ones; of those that wait, first the given ones, then the directions in which products leave the rest.
     pub(crate) vectors: Vec<Vec<f64>>,
-    /// Row by row; as many rows as vectors have been multiplied.
+    /// `v_i'A v_j` of multiplied vectors, row by row; those above the diagonal are not used.
     pub(crate) projected: Vec<Vec<f64>>,
-    /// For each multiplied vector v, the norm of what A v has outside the basis (and outside the next vector).
-    pub(crate) defects: Vec<f64>,
+    /// `w_i'A v_j` of every vector `w_i` that waits and every multiplied `v_j`, row by row.
+    pub(crate) coupling: Vec<Vec<f64>>,
+    /// How many of those that wait were given, and are to be multiplied as they are.
+    pub(crate) given: usize,
 }
 
 /// Ritz pairs of the projected matrix.
@@ -21,19 +26,10 @@ pub(crate) struct Krylov {
 pub(crate) struct Ritz {
     /// Ascending.
     pub(crate) values: Vec<f64>,
-    /// Estimates of |A y - theta y|.
+    /// |A y - theta y|, by the recurrence.
     pub(crate) residuals: Vec<f64>,
     /// Coefficients in the basis, one list a value.
     pub(crate) columns: Vec<Vec<f64>>,
-}
-
-/// What is left of a product after orthogonalisation.
-#[derive(Debug)]
-pub(crate) struct Step {
-    pub(crate) remainder: Vec<f64>,
-    pub(crate) beta: f64,
-    /// The remainder is rounding: the space is invariant.
-    pub(crate) exhausted: bool,
 }
 
 impl Ritz {
@@ -54,28 +50,20 @@ impl Krylov {
         (0..count).map(|i| self.projected[i][i]).collect()
     }
 
-    /// A basis of vectors of `n` entries from the lists of all their numbers, `None` if these do not fit together.
-    pub(crate) fn from_lists(
-        n: usize,
-        vectors: &[f64],
-        projected: &[f64],
-        defects: Vec<f64>,
-    ) -> Option<Self> {
-        let m = defects.len();
-        let whole = n > 0 && vectors.len().is_multiple_of(n) && projected.len() == m * m;
-        let basis = Self {
-            vectors: vectors.chunks(n.max(1)).map(<[f64]>::to_vec).collect(),
-            projected: projected.chunks(m.max(1)).map(<[f64]>::to_vec).collect(),
-            defects,
-        };
-        // The last vector may wait for its product.
-        let fits = whole && (basis.vectors.len() == m || basis.vectors.len() == m + 1);
-        fits.then_some(basis)
+    /// Adds a vector orthogonal to all others, to be multiplied as it is. Nothing that was multiplied couples to it.
+    pub(crate) fn give(&mut self, v: Vec<f64>) {
+        let (m, given) = (self.len(), self.given);
+        self.vectors.insert(m + given, v);
+        self.coupling.insert(given, vec![0.0; m]);
+        self.given += 1;
     }
 
-    /// Multiplies the last vector and orthogonalises the product against all, twice.
-    pub(crate) fn extend(&mut self, operator: &dyn SymmetricOperator) -> Result<Step> {
-        let v = self.vectors.last().ok_or_else(|| Error::Other("the basis is empty".into()))?;
+    /// Multiplies the first vector that waits, and orthogonalises the product against all, twice. What is left waits as the
+    /// last. Returns whether the product lies among the multiplied vectors up to rounding: nothing leads on from there.
+    pub(crate) fn extend(&mut self, operator: &dyn SymmetricOperator) -> Result<bool> {
+        let m = self.len();
+        let v =
+            self.vectors.get(m).ok_or_else(|| Error::Other("the basis has no vector to multiply".into()))?;
         let mut product = vec![0.0; v.len()];
         operator.apply(v, &mut product)?;
         if let Some(bad) = product.iter().position(|x| !x.is_finite()) {
@@ -90,24 +78,109 @@ impl Krylov {
         let again = vectors::coefficients(&self.vectors, &product);
         vectors::subtract(&self.vectors, &again, &mut product);
         row.iter_mut().zip(again).for_each(|(r, a)| *r += a);
-        let beta = vectors::norm(&product);
-        for ((other, &h), defect) in self.projected.iter_mut().zip(&row).zip(&mut self.defects) {
-            other.push(h);
-            // What A has of v in the direction of the new vector is inside the basis now.
-            *defect = (*defect * *defect - h * h).max(0.0).sqrt();
-        }
+
+        let outside = row.split_off(m + 1);
+        self.coupling.remove(0);
+        self.coupling.iter_mut().zip(outside).for_each(|(coupling, h)| coupling.push(h));
+        self.projected.iter_mut().zip(&row).for_each(|(other, h)| other.push(*h));
         self.projected.push(row);
-        self.defects.push(0.0);
-        // Relative to the product, not absolute: the operator may be of any scale.
-        let rounding = 8.0 * f64::EPSILON * (self.len() as f64).sqrt() * size.max(self.size());
-        Ok(Step { remainder: product, beta, exhausted: beta <= rounding })
+        self.given = self.given.saturating_sub(1);
+        let beta = vectors::norm(&product);
+        let rounding = self.rounding(size);
+        if beta > rounding {
+            vectors::scale(&mut product, 1.0 / beta);
+            self.vectors.push(product);
+            let mut coupling = vec![0.0; m + 1];
+            coupling[m] = beta;
+            self.coupling.push(coupling);
+        }
+        Ok(self.outside(m) <= rounding)
     }
 
-    /// Adds what is left of a product, which must not be exhausted, as the next vector.
-    pub(crate) fn push(&mut self, step: Step) {
-        let mut next = step.remainder;
-        vectors::scale(&mut next, 1.0 / step.beta);
-        self.vectors.push(next);
+    /// Norms up to here are rounding of a product of this `size`. Relative, not absolute: the operator may be of any scale.
+    fn rounding(&self, size: f64) -> f64 {
+        8.0 * f64::EPSILON * (self.len() as f64).sqrt() * size.max(self.size())
+    }
+
+    /// Norm of what the product with vector `i` has outside the multiplied vectors.
+    pub(crate) fn outside(&self, i: usize) -> f64 {
+        self.coupling.iter().fold(0.0, |sum: f64, row| sum.hypot(row[i]))
+    }
+
+    /// Norm of what the last product has outside the multiplied and the given vectors.
+    pub(crate) fn outside_given(&self) -> f64 {
+        let last = self.len() - 1;
+        self.coupling[self.given..].iter().fold(0.0, |sum: f64, row| sum.hypot(row[last]))
+    }
+
+    /// Norm of what the product with vector `i` has outside the first `kept` vectors, of which it is one.
+    pub(crate) fn residual(&self, i: usize, kept: usize) -> f64 {
+        self.projected[kept..].iter().fold(self.outside(i), |sum, row| sum.hypot(row[i]))
+    }
+
+    /// Makes the next vector the direction in which the product with the combination `column` of the multiplied vectors
+    /// leaves them: that of its residual, if it is a Ritz vector. No vector that waits may have been given.
+    pub(crate) fn aim(&mut self, column: &[f64]) {
+        let direction = self.coupling.iter().map(|row| vectors::dot(row, column)).collect();
+        self.turn(direction);
+    }
+
+    /// Makes `v`, which is orthogonal to the multiplied vectors but not to those that wait, the next to be multiplied.
+    pub(crate) fn give_across(&mut self, mut v: Vec<f64>) {
+        let m = self.len();
+        let size = vectors::norm(&v);
+        let mut direction = vec![0.0; self.coupling.len()];
+        for _ in 0..2 {
+            let along = vectors::coefficients(&self.vectors[m..], &v);
+            vectors::subtract(&self.vectors[m..], &along, &mut v);
+            direction.iter_mut().zip(along).for_each(|(d, a)| *d += a);
+        }
+        let rest = vectors::norm(&v);
+        if rest > 1e-8 * size {
+            vectors::scale(&mut v, 1.0 / rest);
+            self.vectors.push(v);
+            self.coupling.push(vec![0.0; m]);
+            direction.push(rest);
+        }
+        self.turn(direction);
+        self.given = 1;
+    }
+
+    /// Makes the sum of the given vectors the first of them. Nothing may have been multiplied.
+    pub(crate) fn sum_first(&mut self) {
+        self.turn(vec![1.0; self.given]);
+    }
+
+    /// Forgets the given vectors after one product, which so begins a Krylov space as any would.
+    pub(crate) fn forget_given(&mut self) {
+        self.given = 0;
+        self.aim(&[1.0]);
+        self.vectors.truncate(2);
+        self.coupling.truncate(1);
+    }
+
+    /// Turns the vectors that wait so that the first has this direction in their space.
+    fn turn(&mut self, mut direction: Vec<f64>) {
+        let m = self.len();
+        let length = vectors::norm(&direction);
+        if direction.len() < 2 || length == 0.0 {
+            return;
+        }
+        // The Householder reflection that takes the direction to the first axis.
+        direction.iter_mut().for_each(|h| *h /= length);
+        direction[0] += direction[0].signum();
+        let factor = 2.0 / vectors::dot(&direction, &direction);
+        let negative: Vec<f64> = direction.iter().map(|h| -h).collect();
+        let reflect = |rows: &mut [Vec<f64>]| {
+            let mut along = vec![0.0; rows[0].len()];
+            vectors::subtract(rows, &negative, &mut along);
+            let along = [along];
+            rows.iter_mut()
+                .zip(&direction)
+                .for_each(|(row, h)| vectors::subtract(&along, &[factor * h], row));
+        };
+        reflect(&mut self.vectors[m..]);
+        reflect(&mut self.coupling);
     }
 
     /// The largest entry of the projected matrix.
@@ -115,8 +188,8 @@ impl Krylov {
         self.projected.iter().flatten().fold(0.0, |size: f64, x| size.max(x.abs()))
     }
 
-    /// Ritz pairs of the vectors from number `first` on, where `beta` couples the last one to what is outside.
-    pub(crate) fn ritz(&self, beta: f64, first: usize) -> Result<Ritz> {
+    /// Ritz pairs of the multiplied vectors from number `first` on.
+    pub(crate) fn ritz(&self, first: usize) -> Result<Ritz> {
         let m = self.len() - first;
         // Scaled to about 1, so that tiny or huge operators cannot under- or overflow inside the decomposition.
         let size = self.size();
@@ -130,49 +203,81 @@ impl Krylov {
             .map_err(|e| Error::Other(format!("the projected matrix could not be diagonalised: {e:?}")))?;
         let values: Vec<f64> = (0..m).map(|i| eigen.S()[i] * unit).collect();
         let columns: Vec<Vec<f64>> = (0..m).map(|i| (0..m).map(|j| eigen.U()[(j, i)]).collect()).collect();
-        let residuals = columns
-            .iter()
-            .map(|column| {
-                let defects = &self.defects[first..];
-                let defect: f64 = column.iter().zip(defects).map(|(s, d)| (s * d / unit).powi(2)).sum();
-                (beta / unit * column[m - 1]).hypot(defect.sqrt()) * unit
-            })
-            .collect();
+        let residual = |column: &Vec<f64>| {
+            let part = |row: &Vec<f64>| vectors::dot(&row[first..], column) / unit;
+            self.coupling.iter().fold(0.0, |sum: f64, row| sum.hypot(part(row))) * unit
+        };
+        let residuals = columns.iter().map(residual).collect();
         Ok(Ritz { values, residuals, columns })
     }
 
-    /// Replaces the basis by the chosen Ritz vectors.
-    pub(crate) fn keep(&mut self, ritz: &Ritz, chosen: &[usize]) {
-        let columns: Vec<Vec<f64>> = chosen.iter().map(|&i| ritz.columns[i].clone()).collect();
-        self.recombine(&columns);
+    /// Keeps the first vectors, which must be Ritz vectors, as they are, and of the other multiplied ones only the chosen of
+    /// their Ritz vectors.
+    pub(crate) fn keep(&mut self, first: usize, ritz: &Ritz, chosen: &[usize]) {
+        let waiting = self.vectors.split_off(self.len());
+        let mut others = self.vectors.split_off(first);
+        let columns: Vec<&[f64]> = chosen.iter().map(|&i| ritz.columns[i].as_slice()).collect();
+        vectors::recombine(&mut others, &columns);
+        self.vectors.extend(others.into_iter().chain(waiting));
+        let combined =
+            |row: &[f64]| columns.iter().map(|column| vectors::dot(row, column)).collect::<Vec<_>>();
+        // What the other vectors' rows have in the first columns is recombined across them.
+        let across: Vec<Vec<f64>> = (0..first)
+            .map(|j| combined(&self.projected[first..].iter().map(|row| row[j]).collect::<Vec<_>>()))
+            .collect();
+        self.projected.truncate(first);
+        for (row, across) in self.projected.iter_mut().zip(&across) {
+            row.truncate(first);
+            row.extend(across);
+        }
+        for (i, &pair) in chosen.iter().enumerate() {
+            let mut row: Vec<f64> = across.iter().map(|across| across[i]).collect();
+            row.extend((0..chosen.len()).map(|j| if i == j { ritz.values[pair] } else { 0.0 }));
+            self.projected.push(row);
+        }
+        for row in &mut self.coupling {
+            let others = combined(&row[first..]);
+            row.truncate(first);
+            row.extend(others);
+        }
     }
 
-    /// Keeps the first vectors as they are, and the chosen Ritz vectors of the others.
-    pub(crate) fn keep_trailing(&mut self, first: usize, trailing: &Ritz, chosen: &[usize]) {
-        let m = self.len();
-        let unit = |i: usize| (0..m).map(|j| if i == j { 1.0 } else { 0.0 }).collect();
-        let mut columns: Vec<Vec<f64>> = (0..first).map(unit).collect();
-        columns.extend(chosen.iter().map(|&i| [vec![0.0; first], trailing.columns[i].clone()].concat()));
-        self.recombine(&columns);
+    /// Counts only the first multiplied vectors as such; the others wait.
+    pub(crate) fn demote(&mut self, first: usize) {
+        let mut rows: Vec<Vec<f64>> = self.projected.split_off(first);
+        rows.append(&mut self.coupling);
+        self.coupling = rows;
+        self.projected.iter_mut().chain(&mut self.coupling).for_each(|row| row.truncate(first));
+        self.given = 0;
     }
 
-    fn recombine(&mut self, columns: &[Vec<f64>]) {
-        vectors::recombine(&mut self.vectors, columns);
-        let full = |i: usize, j: usize| self.projected[i.max(j)][i.min(j)];
-        let m = self.len();
-        let image: Vec<Vec<f64>> = columns
-            .iter()
-            .map(|c| (0..m).map(|i| (0..m).map(|j| full(i, j) * c[j]).sum()).collect())
-            .collect();
-        let entry = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let p = columns.len();
-        let projected =
-            (0..p).map(|i| (0..p).map(|j| entry(&columns[i.max(j)], &image[i.min(j)])).collect()).collect();
-        let defects = columns
-            .iter()
-            .map(|c| c.iter().zip(&self.defects).map(|(s, d)| (s * d).powi(2)).sum::<f64>().sqrt())
-            .collect();
-        self.projected = projected;
-        self.defects = defects;
+    /// All numbers, as lists for a file.
+    pub(crate) fn lists(&self) -> [(&'static str, Vec<f64>); 4] {
+        [
+            ("vectors", self.vectors.concat()),
+            ("projected", self.projected.concat()),
+            ("coupling", self.coupling.concat()),
+            ("sizes", vec![self.len() as f64, self.given as f64]),
+        ]
+    }
+
+    /// A basis of vectors of `n` entries from such lists, `None` if these do not fit together.
+    pub(crate) fn take(file: &mut StateFile, n: usize) -> Option<Self> {
+        let &[m, given] = file.take("sizes")?.as_slice() else { return None };
+        let (m, given) = (m as usize, given as usize);
+        let rows = |list: Vec<f64>, length: usize| -> Vec<Vec<f64>> {
+            list.chunks(length.max(1)).map(<[f64]>::to_vec).collect()
+        };
+        let (vectors, projected) = (file.take("vectors")?, file.take("projected")?);
+        let coupling = file.take("coupling")?;
+        let count = vectors.len() / n.max(1);
+        let fits = n > 0
+            && vectors.len() == count * n
+            && count >= m + given
+            && projected.len() == m * m
+            && coupling.len() == m * (count - m);
+        // Before the first product the rows are empty, and a list cannot say how many they are.
+        let coupling = if m == 0 { vec![vec![]; count] } else { rows(coupling, m) };
+        fits.then(|| Self { vectors: rows(vectors, n), projected: rows(projected, m), coupling, given })
     }
 }

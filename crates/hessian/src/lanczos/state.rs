@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::certify::Known;
-use super::krylov::{Krylov, Step};
+use super::krylov::Krylov;
 use super::wanted::Outside;
-use super::{Lanczos, vectors};
+use super::{Lanczos, MissedCopies, vectors};
 use crate::spectrum::Probe;
 use crate::state_file::{self, StateFile};
 use crate::{Error, Result};
@@ -26,17 +26,25 @@ pub struct LanczosState {
     pub(super) krylov: Krylov,
     pub(super) outside: Option<Outside>,
     pub(super) pairs: Vec<Known>,
+    /// Of random combinations of the pairs, how far their products were from what was expected.
+    pub(super) discrepancies: Vec<f64>,
     /// What the random vector that the search began with sees of the spectrum.
     pub(super) probe: Option<Probe>,
     /// Whether the basis still is the Krylov space of that vector.
     pub(super) first_cycle: bool,
+    /// Whether a check saw values in the complement that lie too close to the wanted ones for it.
+    pub(super) crowded: bool,
 }
 
 /// What the next product is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Search,
-    Check { kept: usize, steps: usize },
+    /// The complement of the first `kept` vectors, after so many steps from a random one.
+    Check {
+        kept: usize,
+        steps: usize,
+    },
     Certify,
 }
 
@@ -55,15 +63,22 @@ impl LanczosState {
             krylov: Krylov::default(),
             outside: None,
             pairs: vec![],
+            discrepancies: vec![],
             probe: None,
-            first_cycle: false,
+            first_cycle: start.is_none(),
+            crowded: false,
         };
-        match start {
-            None => {
-                state.push_random()?;
-                state.first_cycle = true;
-            }
-            Some(vectors) => state.krylov.vectors.push(normalised_sum(vectors, n)?),
+        for v in start.unwrap_or_default() {
+            state.give(v)?;
+        }
+        // The sum's product tells how near the vectors are, before more is spent on them.
+        state.krylov.sum_first();
+        if state.krylov.given > 0 && settings.wanted.total() == 1 && settings.check == MissedCopies::Auto {
+            state.blend()?;
+        }
+        // What too few vectors cannot hold must come from elsewhere.
+        if state.krylov.given < settings.wanted.total() {
+            state.give_random()?;
         }
         Ok(state)
     }
@@ -73,31 +88,57 @@ impl LanczosState {
         self.products
     }
 
-    /// Adds what is left of a product, or a random vector where nothing is.
-    pub(super) fn push(&mut self, step: Step) -> Result<()> {
-        if step.exhausted {
-            return self.push_random();
+    /// Adds what a start vector has that those before it have not.
+    fn give(&mut self, v: &[f64]) -> Result<()> {
+        if v.len() != self.n {
+            let (found, n) = (v.len(), self.n);
+            return Err(Error::Input(format!(
+                "a start vector has {found} entries, but the matrix has {n} rows"
+            )));
         }
-        self.krylov.push(step);
+        let length = vectors::norm(v);
+        if !length.is_finite() || length == 0.0 {
+            return Err(Error::Input("a start vector is zero or not finite".into()));
+        }
+        if let Some(v) = orthogonal(&self.krylov.vectors, v.to_vec(), DEPENDENT) {
+            self.krylov.give(v);
+        }
         Ok(())
     }
 
-    /// Adds a random vector orthogonal to the basis.
-    pub(super) fn push_random(&mut self) -> Result<()> {
-        self.first_cycle = false;
+    /// Adds a random vector to the first given one, and drops the others: a single value that is not checked must come from
+    /// a vector with something of every direction.
+    fn blend(&mut self) -> Result<()> {
+        let mut v = self.random(0)?;
+        v.iter_mut().zip(&self.krylov.vectors[0]).for_each(|(v, given)| *v += given);
+        let length = vectors::norm(&v);
+        vectors::scale(&mut v, 1.0 / length);
+        self.krylov = Krylov::default();
+        self.krylov.give(v);
+        Ok(())
+    }
+
+    /// Adds a random vector orthogonal to all others.
+    pub(super) fn give_random(&mut self) -> Result<()> {
+        let v = self.random(self.krylov.vectors.len())?;
+        self.krylov.give(v);
+        Ok(())
+    }
+
+    /// Adds a random vector of the multiplied vectors' complement.
+    pub(super) fn give_random_across(&mut self) -> Result<()> {
+        let v = self.random(self.krylov.len())?;
+        self.krylov.give_across(v);
+        Ok(())
+    }
+
+    /// A random unit vector orthogonal to so many of the first vectors.
+    fn random(&mut self, count: usize) -> Result<Vec<f64>> {
         for _ in 0..8 {
             self.draws += 1;
-            let mut v = vectors::random(self.n, self.seed, self.draws);
-            let before = vectors::norm(&v);
-            for _ in 0..3 {
-                let along = vectors::coefficients(&self.krylov.vectors, &v);
-                vectors::subtract(&self.krylov.vectors, &along, &mut v);
-            }
-            let after = vectors::norm(&v);
-            if after > 1e-8 * before {
-                vectors::scale(&mut v, 1.0 / after);
-                self.krylov.vectors.push(v);
-                return Ok(());
+            let v = vectors::random(self.n, self.seed, self.draws);
+            if let Some(v) = orthogonal(&self.krylov.vectors[..count], v, NOTHING_LEFT) {
+                return Ok(v);
             }
         }
         Err(Error::Other("no vector orthogonal to the basis could be drawn".into()))
@@ -121,19 +162,27 @@ impl LanczosState {
             .iter()
             .flat_map(|p| [p.value, p.residual, p.estimate, f64::from(u8::from(p.certified))]);
         let lists = [
-            ("vectors", self.krylov.vectors.concat()),
-            ("projected", self.krylov.projected.concat()),
-            ("defects", self.krylov.defects.clone()),
             ("scale", vec![self.scale, self.last_residual]),
             ("outside", self.outside.map_or(vec![], |o| vec![o.highest, o.lowest])),
             ("pairs", pairs.collect()),
+            ("discrepancies", self.discrepancies.clone()),
             ("probe", self.probe.as_ref().map_or(vec![], Probe::to_list)),
         ];
-        let (n, products) = (self.n as u64, self.products as u64);
-        let (checked, first_cycle) = (u64::from(self.checked), u64::from(self.first_cycle));
-        let counts =
-            [n, self.seed, products, self.draws, checked, phase, kept as u64, steps as u64, first_cycle];
-        StateFile::new(&self.settings, &counts, lists).save(path, KIND, context)
+        let counts = [
+            self.n as u64,
+            self.seed,
+            self.products as u64,
+            self.draws,
+            u64::from(self.checked),
+            phase,
+            kept as u64,
+            steps as u64,
+            u64::from(self.first_cycle),
+            u64::from(self.crowded),
+        ];
+        let mut file = StateFile::new(&self.settings, &counts, lists);
+        file.lists.extend(self.krylov.lists().map(|(name, list)| (name.to_string(), list)));
+        file.save(path, KIND, context)
     }
 
     /// Reads a state that was saved with the same `context`.
@@ -144,13 +193,13 @@ impl LanczosState {
 
     /// `None` if the numbers do not fit together.
     fn from_file(mut file: StateFile) -> Option<Self> {
-        let &[n, seed, products, draws, checked, phase, kept, steps, first_cycle] = file.counts.as_slice()
+        let &[n, seed, products, draws, checked, phase, kept, steps, first_cycle, crowded] =
+            file.counts.as_slice()
         else {
             return None;
         };
         let n = n as usize;
-        let vectors = file.take("vectors")?;
-        let krylov = Krylov::from_lists(n, &vectors, &file.take("projected")?, file.take("defects")?)?;
+        let krylov = Krylov::take(&mut file, n)?;
         let probe = file.take("probe")?;
         let probe = if probe.is_empty() { None } else { Some(Probe::from_list(&probe)?) };
         let &[scale, last_residual] = file.take("scale")?.as_slice() else { return None };
@@ -177,38 +226,35 @@ impl LanczosState {
                 .chunks_exact(4)
                 .map(|p| Known { value: p[0], residual: p[1], estimate: p[2], certified: p[3] > 0.5 })
                 .collect(),
+            discrepancies: file.take("discrepancies")?,
             probe,
             first_cycle: first_cycle == 1,
+            crowded: crowded == 1,
             settings: file.settings,
         })
     }
 }
 
-const KIND: &str = "relief lanczos state 2";
+const KIND: &str = "relief lanczos state 3";
+/// Share of a random vector below which what is left of it is rounding.
+const NOTHING_LEFT: f64 = 1e-8;
+/// Share of a start vector that others must lack: below it a product would tell nothing new.
+const DEPENDENT: f64 = 1e-3;
 
 fn fingerprint(settings: &Lanczos) -> String {
     format!("{settings:?}")
 }
 
-fn normalised_sum(given: &[Vec<f64>], n: usize) -> Result<Vec<f64>> {
-    let mut sum = vec![0.0; n];
-    for v in given {
-        if v.len() != n {
-            let found = v.len();
-            return Err(Error::Input(format!(
-                "a start vector has {found} entries, but the matrix has {n} rows"
-            )));
-        }
-        let length = vectors::norm(v);
-        if !length.is_finite() || length == 0.0 {
-            return Err(Error::Input("a start vector is zero or not finite".into()));
-        }
-        sum.iter_mut().zip(v).for_each(|(s, x)| *s += x / length);
+/// What `v` has outside the span of orthonormal vectors, as a unit vector; `None` if that is less than a `share` of it.
+fn orthogonal(basis: &[Vec<f64>], mut v: Vec<f64>, share: f64) -> Option<Vec<f64>> {
+    let before = vectors::norm(&v);
+    for _ in 0..3 {
+        let along = vectors::coefficients(basis, &v);
+        vectors::subtract(basis, &along, &mut v);
     }
-    let length = vectors::norm(&sum);
-    if length < 1e-8 {
-        return Err(Error::Input("the start vectors cancel, or there are none".into()));
-    }
-    vectors::scale(&mut sum, 1.0 / length);
-    Ok(sum)
+    let after = vectors::norm(&v);
+    (after > share * before).then(|| {
+        vectors::scale(&mut v, 1.0 / after);
+        v
+    })
 }

@@ -33,7 +33,7 @@ pub(crate) fn subtract(basis: &[Vec<f64>], coefficients: &[f64], x: &mut [f64]) 
 }
 
 /// Every combination `sum_i basis[i] * columns[j][i]`, replacing the basis.
-pub(crate) fn recombine(basis: &mut Vec<Vec<f64>>, columns: &[Vec<f64>]) {
+pub(crate) fn recombine(basis: &mut Vec<Vec<f64>>, columns: &[&[f64]]) {
     let n = basis.first().map_or(0, Vec::len);
     let mut out = vec![vec![0.0; n]; columns.len()];
     for (out, column) in out.iter_mut().zip(columns) {

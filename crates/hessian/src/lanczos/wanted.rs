@@ -4,6 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::krylov::Ritz;
 
+/// Distance, in tolerances, below which values are not told apart.
+pub(super) const CLOSE: f64 = 2.0;
+
+/// Share of the gap between wanted and unwanted values that must be known to be empty.
+const GAP: f64 = 0.25;
+
 /// Which eigenvalues, and how many. Multiple eigenvalues count as often as they occur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -32,13 +38,33 @@ pub enum Wanted {
     },
 }
 
-/// What the complement of the found vectors says.
+/// One end of the spectrum, seen so that it is the upper one.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Verdict {
-    /// A value there belongs among the wanted ones.
-    pub(super) enters: bool,
-    /// What is there lies clearly inside.
-    pub(super) clear: bool,
+pub(super) struct End {
+    /// -1 where values are negated for that.
+    pub(super) sign: f64,
+    /// The least value wanted there.
+    pub(super) bar: f64,
+}
+
+impl End {
+    /// The largest of ascending values.
+    pub(super) fn highest(&self, ascending: &[f64]) -> f64 {
+        let end = if self.sign > 0.0 { ascending.last() } else { ascending.first() };
+        end.map_or(f64::NEG_INFINITY, |x| self.sign * x)
+    }
+
+    /// The largest Ritz value, and its residual.
+    pub(super) fn leading(&self, ritz: &Ritz) -> (f64, f64) {
+        let i = if self.sign > 0.0 { ritz.values.len() - 1 } else { 0 };
+        (self.sign * ritz.values[i], ritz.residuals[i])
+    }
+
+    /// Where everything unwanted should be known to lie below, given its largest value seen: short of the wanted values by
+    /// some of their gap, or a distance above at which values are not told apart.
+    pub(super) fn between(&self, next: f64, tolerance: f64) -> f64 {
+        (self.bar - GAP * (self.bar - next)).max(next + CLOSE * tolerance)
+    }
 }
 
 /// Values beyond which no unwanted eigenvalue was seen, residuals included: below the largest, above the smallest.
@@ -112,42 +138,25 @@ impl Wanted {
         }
     }
 
-    /// Compares what was `found` (in the order of the report) with the Ritz values of its complement, an operator of
-    /// `n` rows, after `steps` from a random vector.
-    pub(super) fn judge(
-        &self,
-        found: &[f64],
-        inside: &Ritz,
-        tolerance: f64,
-        (n, steps): (usize, usize),
-    ) -> Verdict {
-        let mut verdict = Verdict { enters: false, clear: true };
-        let all = found.iter().chain(&inside.values);
-        let spread = all.clone().copied().fold(f64::NEG_INFINITY, f64::max)
-            - all.copied().fold(f64::INFINITY, f64::min);
-        let mut weigh = |margin: f64, residual: f64| {
-            verdict.enters |= margin < -tolerance;
-            verdict.clear &=
-                residual <= 0.1 * tolerance || miss_probability(margin / spread, n, steps) <= MISS;
+    /// The ends of the spectrum at which something is wanted, and was `found` (in the order of the report).
+    pub(super) fn ends(&self, found: &[f64]) -> Vec<End> {
+        let end = |sign: f64| {
+            let there = found.iter().enumerate().filter(|(i, _)| self.is_top(*i) == (sign > 0.0));
+            let bar = match self {
+                Self::Magnitude { .. } => found.iter().fold(f64::INFINITY, |bar, x| bar.min(x.abs())),
+                _ => there.fold(f64::INFINITY, |bar, (_, x)| bar.min(sign * x)),
+            };
+            End { sign, bar }
         };
-        let m = inside.values.len();
-        if let Self::Magnitude { .. } = self {
-            let bar = found.iter().map(|x| x.abs()).fold(f64::INFINITY, f64::min);
-            for i in [0, m - 1] {
-                weigh(bar - inside.values[i].abs(), inside.residuals[i]);
-            }
-            return verdict;
+        [1.0, -1.0].into_iter().map(end).filter(|end| end.bar.is_finite()).collect()
+    }
+
+    /// Whether pair number `position` of the report, of this `value`, is wanted at the end with this sign.
+    pub(super) fn at_end(&self, sign: f64, position: usize, value: f64) -> bool {
+        match self {
+            Self::Magnitude { .. } => sign * value >= 0.0,
+            _ => self.is_top(position) == (sign > 0.0),
         }
-        let (top, bottom): (Vec<_>, Vec<_>) = found.iter().enumerate().partition(|(i, _)| self.is_top(*i));
-        let bar = top.iter().map(|(_, v)| **v).fold(f64::INFINITY, f64::min);
-        if bar.is_finite() {
-            weigh(bar - inside.values[m - 1], inside.residuals[m - 1]);
-        }
-        let bar = bottom.iter().map(|(_, v)| **v).fold(f64::NEG_INFINITY, f64::max);
-        if bar.is_finite() {
-            weigh(inside.values[0] - bar, inside.residuals[0]);
-        }
-        verdict
     }
 
     /// Distance from pair `position` of the report (values and residuals in that order) to everything else; below zero
@@ -169,13 +178,4 @@ impl Wanted {
             _ => outside.lowest - value,
         }
     }
-}
-
-/// Probability at most that a wanted value was missed in the complement, where its gap alone must exclude that.
-const MISS: f64 = 1e-5;
-
-/// Bounds the probability that the largest eigenvalue exceeds the largest Ritz value after `steps` steps of Lanczos from a
-/// random vector by more than `share` of the spectrum's spread (Kuczynski & Wozniakowski 1992, theorem 4.2).
-fn miss_probability(share: f64, n: usize, steps: usize) -> f64 {
-    1.648 * (n as f64).sqrt() * (-share.max(0.0).sqrt() * (2.0 * steps as f64 - 1.0)).exp()
 }

@@ -40,11 +40,7 @@ impl SpectrumState {
     /// Writes the state, whole or not at all: under a temporary name in the same folder, then renamed. `context` says what
     /// the operator was, so that [`load`](Self::load) can refuse another one.
     pub fn save(&self, path: &Path, context: &str) -> Result<()> {
-        let lists = [
-            ("vectors", self.krylov.vectors.concat()),
-            ("projected", self.krylov.projected.concat()),
-            ("defects", self.krylov.defects.clone()),
-        ];
+        let lists = self.krylov.lists();
         let mut file = StateFile::new(&self.settings, &[self.n as u64, self.products as u64], lists);
         for (i, probe) in self.probes.iter().enumerate() {
             file.lists.insert(format!("probe-{i}"), probe.to_list());
@@ -61,9 +57,7 @@ impl SpectrumState {
     /// `None` if the numbers do not fit together.
     fn from_file(mut file: StateFile) -> Option<Self> {
         let &[n, products] = file.counts.as_slice() else { return None };
-        let vectors = file.take("vectors")?;
-        let projected = file.take("projected")?;
-        let krylov = Krylov::from_lists(n as usize, &vectors, &projected, file.take("defects")?)?;
+        let krylov = Krylov::take(&mut file, n as usize)?;
         let probes = (0..file.lists.len())
             .map(|i| Probe::from_list(&file.take(&format!("probe-{i}"))?))
             .collect::<Option<Vec<_>>>()?;
@@ -71,4 +65,4 @@ impl SpectrumState {
     }
 }
 
-const KIND: &str = "relief spectrum state 1";
+const KIND: &str = "relief spectrum state 2";
