@@ -1,6 +1,6 @@
 //! The operations: one file a family, one rule each; methods of [`Value`](crate::Value) named as in candle.
 
-pub(crate) mod arithmetic;
+mod arithmetic;
 mod attention;
 mod broadcast;
 pub(crate) mod convolution;

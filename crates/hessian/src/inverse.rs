@@ -56,7 +56,7 @@ impl ConjugateGradients {
     }
 
     /// The same with a preconditioner of which products are known: `inverse` is positive and like (A + damping I)^-1, such as
-    /// the inverse of Kronecker-factored blocks ([`BlockDiagonal::inverse`](crate::BlockDiagonal::inverse)).
+    /// the inverse of Kronecker-factored blocks ([`AssembledBlocks::inverse`](crate::AssembledBlocks::inverse)).
     pub fn solve_preconditioned(
         &self,
         operator: &dyn SymmetricOperator,

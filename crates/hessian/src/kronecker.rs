@@ -8,17 +8,17 @@
 //!
 //! Examples must not act on each other: with the statistics of the batch in batch norm, there is no such block.
 
+mod assembled;
 mod block;
 mod correction;
-mod diagonal;
 mod distance;
 mod factors;
 mod layout;
 mod moments;
 mod roots;
 
+pub use assembled::AssembledBlocks;
 pub use block::KroneckerBlock;
-pub use diagonal::BlockDiagonal;
 pub use distance::{RelativeDistance, RelativeDistances};
 pub use factors::KroneckerFactors;
 pub use roots::OutputRoots;

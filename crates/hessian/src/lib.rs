@@ -49,7 +49,7 @@ pub use frobenius::{Frobenius, FrobeniusEstimate, FrobeniusMethod};
 pub use graph_objective::{Batch, GraphObjective};
 pub use inverse::{ConjugateGradients, Solution};
 pub use kronecker::{
-    BlockDiagonal, KroneckerBlock, KroneckerFactors, OutputRoots, RelativeDistance, RelativeDistances,
+    AssembledBlocks, KroneckerBlock, KroneckerFactors, OutputRoots, RelativeDistance, RelativeDistances,
 };
 pub use lanczos::{
     Control, Lanczos, LanczosState, MissedCopies, Observer, Outcome, Progress, Silent, Wanted,

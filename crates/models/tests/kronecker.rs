@@ -5,7 +5,7 @@ mod nets;
 
 use faer::{Mat, Side};
 use relief_hessian::{
-    BlockDiagonal, ConjugateGradients, Curvature, DEFAULT_MEMORY, KroneckerBlock, KroneckerFactors,
+    AssembledBlocks, ConjugateGradients, Curvature, DEFAULT_MEMORY, KroneckerBlock, KroneckerFactors,
     Objective, RelativeDistance, Restricted, Silent, SymmetricOperator,
 };
 use relief_models::loss::Loss;
@@ -97,7 +97,7 @@ fn factors_and_products_are_curvlinops_s() {
             assert_near(&[trace], &[expected["ekfac_trace"].as_f64().unwrap()], 1e-12);
             let w = nets::reorder(case, &numbers(&case["w"]), at);
             for (blocks, key) in [(kfac, "kfac_w"), (ekfac, "ekfac_w")] {
-                let whole = BlockDiagonal::new(at.len(), blocks, 0.0).unwrap();
+                let whole = AssembledBlocks::new(at.len(), blocks, 0.0).unwrap();
                 let mut product = vec![0.0; at.len()];
                 whole.apply(&w, &mut product).unwrap();
                 assert_near(&product, &nets::reorder(case, &numbers(&expected[key]), at), 1e-10);
@@ -363,7 +363,7 @@ fn blocks_of_a_trained_network_are_solved_in_fewer_products() {
     let solver = ConjugateGradients { damping: 1e-2, ..solver };
     let operator = curvature.gauss_newton();
     let plain = solver.solve(&operator, curvature.gradient(), None).unwrap();
-    let inverse = BlockDiagonal::inverse(at.len(), &ekfac, solver.damping).unwrap();
+    let inverse = AssembledBlocks::inverse(at.len(), &ekfac, solver.damping).unwrap();
     let found = solver.solve_preconditioned(&operator, curvature.gradient(), &inverse).unwrap();
     assert!(found.converged);
     assert_near(&found.x, &plain.x, 1e-4);
@@ -390,7 +390,7 @@ fn what_has_no_factors_is_refused_in_words() {
     assert!(singular.inverse(0.0).unwrap_err().to_string().contains("singular"));
     assert!(singular.inverse(1e-3).is_ok());
     assert!(pair[0].eigenpair(pair[0].dim()).is_err());
-    assert!(BlockDiagonal::new(3, pair.to_vec(), 1.0).is_err());
+    assert!(AssembledBlocks::new(3, pair.to_vec(), 1.0).is_err());
     let distance = RelativeDistance { products: 1, seed: 0 };
     assert!(distance.run(&pair[0], &[&pair[1]], &mut Silent).is_err());
 }

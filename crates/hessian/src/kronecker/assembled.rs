@@ -9,14 +9,14 @@ use crate::{Error, Result};
 /// A matrix over all parameters that has blocks for some layers, a multiple of the identity for the other parameters, and
 /// zeros elsewhere.
 #[derive(Debug, Clone)]
-pub struct BlockDiagonal {
+pub struct AssembledBlocks {
     n: usize,
     blocks: Vec<(Vec<Range<usize>>, KroneckerBlock)>,
     /// Entries of the parameters without a block.
     rest: f64,
 }
 
-impl BlockDiagonal {
+impl AssembledBlocks {
     /// Blocks of layers among `n` parameters, each at its place.
     pub fn new(n: usize, blocks: Vec<KroneckerBlock>, rest: f64) -> Result<Self> {
         let mut taken: Vec<Range<usize>> = blocks.iter().flat_map(KroneckerBlock::ranges).collect();
@@ -41,7 +41,7 @@ impl BlockDiagonal {
     }
 }
 
-impl SymmetricOperator for BlockDiagonal {
+impl SymmetricOperator for AssembledBlocks {
     fn dim(&self) -> usize {
         self.n
     }
