@@ -3,6 +3,8 @@
 mod comparison;
 mod diagonal;
 mod estimate;
+pub(crate) mod kronecker;
+mod kronecker_figure;
 mod layers;
 mod outliers;
 mod subsets;

@@ -16,7 +16,6 @@ mod exit;
 mod exports;
 mod findings;
 mod interrupt;
-mod kronecker;
 mod lines;
 mod load;
 mod numbers;

@@ -50,6 +50,14 @@ impl Bar {
         self.pause = Instant::now().checked_add(wait);
     }
 
+    /// Does work that cannot be resumed: only Ctrl-C stops it.
+    pub(crate) fn without_pause<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+        let pause = self.pause.take();
+        let result = work(self);
+        self.pause = pause;
+        result
+    }
+
     /// Whether the work goes on.
     pub(crate) fn control(&self) -> Control {
         let due = self.pause.is_some_and(|pause| Instant::now() >= pause);

@@ -1,12 +1,13 @@
 //! `relief kfac`: KFAC's and EKFAC's blocks of layers, and how far they are from the true ones.
 
-use std::path::PathBuf;
+mod table;
+
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use relief_hessian::{
-    Affine, Curvature, KroneckerBlock, KroneckerFactors, Lanczos, Layers, Objective, Outcome, OutputRoots,
-    RelativeDistance, Wanted,
+    Affine, Curvature, Eigen, KroneckerBlock, KroneckerFactors, Lanczos, LanczosState, Layers, Objective,
+    Outcome, OutputRoots, RelativeDistance, Wanted,
 };
 use relief_models::architecture::BatchNormMode;
 use relief_models::task::Fisher;
@@ -14,8 +15,11 @@ use relief_models::task::Fisher;
 use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
-use crate::kronecker::{Blocks, Finished, Layer, figures, table};
+use crate::findings::kronecker::{Blocks, Layer};
 use crate::load::{self, Loaded};
+use crate::parts::{self, Found, Parts};
+use crate::resuming::ResumeArguments;
+use crate::saved;
 use crate::watched::{Watched, go_on};
 use crate::{interrupt, output, progress};
 
@@ -64,13 +68,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Blocks")]
     products: usize,
 
-    /// Go on from the state of an interrupted run with the same arguments
-    #[arg(long, value_name = "FILE", help_heading = "Computation")]
-    resume: Option<PathBuf>,
-
-    /// Where Ctrl-C saves the layers that are done
-    #[arg(long, value_name = "FILE", default_value = "kfac.state.json", help_heading = "Computation")]
-    state: PathBuf,
+    #[command(flatten)]
+    resume: ResumeArguments,
 
     /// Leave out the check of the model's derivatives on a few examples
     #[arg(long, help_heading = "Computation")]
@@ -129,34 +128,36 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
                 .join("; ")
         )));
     }
-    let mut finished = Finished::begin(arguments.resume.as_deref(), arguments.context(&loaded))?;
-    match arguments.measure(&loaded, &layers, &mut finished, &mut bar) {
-        Ok((columns, point, gradients)) => {
+    let context = arguments.context(&loaded);
+    let mut parts = Parts::begin("kfac.state.safetensors", &context, &arguments.resume, &mut bar)?;
+    match arguments.measure(&loaded, &layers, &mut parts, &mut bar) {
+        Ok(Some(measured)) => {
             drop(bar);
-            arguments.present(&loaded, layers, finished, (columns, point, gradients, begun))
+            let converged = arguments.present(&loaded, layers, measured, begun)?;
+            parts.finish().remove();
+            Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
         }
-        Err(_) if interrupt::requested() => {
-            drop(bar);
-            finished.save(&arguments.state)?;
-            eprintln!(
-                "interrupted after {} of {} layers; go on with --resume {}",
-                finished.layers.len(),
-                layers.found.len(),
-                arguments.state.display()
-            );
-            Ok(exit::Outcome::Interrupted)
-        }
+        Ok(None) => Ok(exit::Outcome::Interrupted),
+        // Second moments have no state.
+        Err(_) if interrupt::requested() => parts.interrupted(&mut bar),
         Err(failure) => Err(failure),
     }
+}
+
+/// What was found of all layers, where, from so many columns of second moments and so many gradients.
+struct Measured {
+    layers: Vec<Layer>,
+    point: Point,
+    columns: usize,
+    gradients: usize,
 }
 
 impl Arguments {
     fn check(&self) -> Result<(), Failure> {
         load::prepare(&self.run)?;
         if let Some(path) = &self.run.print.output {
-            output::check_numbers(path)?;
+            output::check_picture(path, saved::Kind::Blocks)?;
         }
-        output::check_writable(&self.state)?;
         let counts = [("--top", self.top, 1), ("--draws", self.draws, 1), ("--products", self.products, 2)];
         if let Some((name, found, least)) = counts.iter().find(|(_, found, least)| found < least) {
             return Err(Failure::Usage(format!("{name} is {found}: give at least {least}")));
@@ -168,7 +169,7 @@ impl Arguments {
     fn context(&self, loaded: &Loaded) -> String {
         let Self { kind, draws, top, tol, max_products, products, run, .. } = self;
         format!(
-            "{} {} {draws} {top} {tol:e} {max_products} {products} {}",
+            "kfac {} {} {draws} {top} {tol:e} {max_products} {products} {}",
             loaded.identity(),
             kind.name(),
             run.seed
@@ -183,20 +184,16 @@ impl Arguments {
         }
     }
 
-    /// Finishes what is missing; returns the columns of the second moments, the point and gradients used.
+    /// Finishes what is missing. None after Ctrl-C.
     fn measure(
         &self,
         loaded: &Loaded,
         layers: &Layers,
-        finished: &mut Finished,
+        parts: &mut Parts<'_>,
         bar: &mut progress::Bar,
-    ) -> Result<(usize, Point, usize), Failure> {
-        let missing: Vec<String> = layers
-            .found
-            .iter()
-            .map(|layer| layer.weight.clone())
-            .filter(|weight| !finished.layers.contains_key(weight))
-            .collect();
+    ) -> Result<Option<Measured>, Failure> {
+        let weights = layers.found.iter().map(|layer| layer.weight.clone());
+        let missing: Vec<String> = weights.filter(|weight| !parts.has(weight)).collect();
         bar.say("linearizing");
         let objective = Watched(&loaded.task.objective);
         let curvature = Curvature::new(&objective, objective.parameters(), load::memory(&self.run))?;
@@ -206,12 +203,40 @@ impl Arguments {
             columns.column(batch, linearization, k)
         });
         // Whatever is left to do, the same work is told: that of the whole run.
-        let done = (roots.columns(), Point::curved(&curvature, "gauss-newton"), 1 + 2 * roots.columns());
-        if missing.is_empty() {
-            return Ok(done);
+        let mut measured = Measured {
+            layers: vec![],
+            point: Point::curved(&curvature, "gauss-newton"),
+            columns: roots.columns(),
+            gradients: 1 + 2 * roots.columns(),
+        };
+        let blocks =
+            if missing.is_empty() { vec![] } else { self.blocks(&curvature, &missing, &roots, bar)? };
+        // Its memory is for the layers' own linearizations from here on.
+        drop(curvature);
+        let mut blocks = blocks.iter();
+        for layer in &layers.found {
+            bar.say(&layer.weight);
+            let pair = if parts.has(&layer.weight) { None } else { blocks.next() };
+            let found = parts.part(&layer.weight, bar, |state, bar| {
+                let [kfac, ekfac] = pair.ok_or_else(|| Failure::Numbers("a layer was lost".into()))?;
+                self.compare(loaded, layer, [kfac, ekfac], state, bar)
+            })?;
+            let Some(found) = found else { return Ok(None) };
+            measured.layers.push(found.numbers);
         }
+        Ok(Some(measured))
+    }
+
+    /// KFAC's and EKFAC's blocks of some layers.
+    fn blocks(
+        &self,
+        curvature: &Curvature<'_>,
+        weights: &[String],
+        roots: &OutputRoots<'_>,
+        bar: &progress::Bar,
+    ) -> Result<Vec<[KroneckerBlock; 2]>, Failure> {
         bar.say("second moments of inputs and gradients");
-        let factors = KroneckerFactors::collect(&curvature, &missing, &roots)?;
+        let factors = KroneckerFactors::collect(curvature, weights, roots)?;
         bar.say("eigenvectors of the factors");
         let kfac = factors
             .iter()
@@ -219,17 +244,8 @@ impl Arguments {
             .collect::<relief_hessian::Result<Vec<_>>>()?;
         drop(factors);
         bar.say("second moments along the eigenvectors");
-        let ekfac = KroneckerBlock::corrected(&kfac, &curvature, &roots)?;
-        // Its memory is for the layers' own linearizations from here on.
-        drop(curvature);
-        for (kfac, ekfac) in kfac.iter().zip(&ekfac) {
-            let layer = layers.found.iter().find(|layer| layer.weight == kfac.weight());
-            let Some(layer) = layer else { continue };
-            bar.say(&layer.weight);
-            let compared = self.compare(loaded, layer, [kfac, ekfac], bar)?;
-            finished.layers.insert(layer.weight.clone(), compared);
-        }
-        Ok(done)
+        let ekfac = KroneckerBlock::corrected(&kfac, curvature, roots)?;
+        Ok(kfac.into_iter().zip(ekfac).map(|(kfac, ekfac)| [kfac, ekfac]).collect())
     }
 
     /// Both approximations of a layer's block beside the true one.
@@ -238,8 +254,9 @@ impl Arguments {
         loaded: &Loaded,
         layer: &relief_hessian::Layer,
         blocks: [&KroneckerBlock; 2],
+        state: Option<LanczosState>,
         bar: &mut progress::Bar,
-    ) -> Result<Layer, Failure> {
+    ) -> Result<Outcome<Found<Layer>, LanczosState>, Failure> {
         let names: Vec<String> = [&layer.weight].into_iter().chain(&layer.bias).cloned().collect();
         let task = loaded.restricted_to(&names)?;
         let objective = Watched(&task.objective);
@@ -248,7 +265,6 @@ impl Arguments {
         // Weight decay has no part in the second moments.
         let truth =
             Affine { operator: curvature.gauss_newton(), factor: 1.0, shift: -objective.weight_decay() };
-        let stopped = || Failure::Input("interrupted".into());
         let solver = Lanczos {
             wanted: Wanted::Largest { k: self.top.min(at.len()) },
             tolerance: self.tol,
@@ -257,22 +273,26 @@ impl Arguments {
             seed: self.run.seed,
             ..Lanczos::default()
         };
-        let Outcome::Done(eigen) = solver.run(&truth, None, bar)? else { return Err(stopped()) };
+        let eigen = match parts::search(&solver, &truth, state, bar)? {
+            Outcome::Done(Found { numbers, vectors, .. }) => Eigen { vectors, ..numbers },
+            Outcome::Interrupted(state) => return Ok(Outcome::Interrupted(state)),
+        };
         let distance = RelativeDistance { products: self.products, seed: self.run.seed };
-        let found = distance.run(&truth, &[blocks[0], blocks[1]], bar)?.ok_or_else(stopped)?;
-        let work = (eigen.products + found.products, curvature.gradients());
-        Layer::new(layer, &eigen, blocks, &found, work)
+        let found = bar.without_pause(|bar| distance.run(&truth, &[blocks[0], blocks[1]], bar))?;
+        let found = found.ok_or_else(|| Failure::Input("interrupted".into()))?;
+        let products = eigen.products + found.products;
+        let numbers = Layer::new(layer, &eigen, blocks, &found, (products, curvature.gradients()))?;
+        Ok(Outcome::Done(Found { numbers, vectors: vec![], products }))
     }
 
+    /// Tells what was found, and whether all eigenvalues converged.
     fn present(
         &self,
         loaded: &Loaded,
         layers: Layers,
-        mut finished: Finished,
-        (columns, point, gradients, begun): (usize, Point, usize, Instant),
-    ) -> Result<exit::Outcome, Failure> {
-        let found: Vec<Layer> =
-            layers.found.iter().filter_map(|layer| finished.layers.remove(&layer.weight)).collect();
+        Measured { layers: found, point, columns, gradients }: Measured,
+        begun: Instant,
+    ) -> Result<bool, Failure> {
         let sum = |of: &dyn Fn(&Layer) -> usize| found.iter().map(of).sum::<usize>();
         let work = Work {
             products: sum(&|layer| layer.products),
@@ -282,21 +302,14 @@ impl Arguments {
         };
         let converged = found.iter().all(|layer| layer.converged);
         let result = Blocks {
-            kind: self.kind.name(),
+            kind: self.kind.name().into(),
             draws: (self.kind == Kind::Sampled).then_some(self.draws),
             columns,
             layers: found,
             left_out: layers.others.into_iter().collect(),
         };
         let envelope = Envelope::new("relief/kfac/1", self.run.seed, loaded, point, (result, work));
-        let result = &envelope.result;
-        output::present_numbers(
-            &self.run.print,
-            &envelope,
-            || table::human(&envelope),
-            || figures::figure(result),
-            || table::sampled(result),
-        )?;
-        Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
+        output::present_saved(&self.run.print, &envelope, || table::human(&envelope))?;
+        Ok(converged)
     }
 }

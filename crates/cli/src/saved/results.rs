@@ -4,6 +4,7 @@ use super::{Group, Saved, parsed, unreadable};
 use crate::connection_figures::Connection;
 use crate::eigenvalue_figures::Spectrum;
 use crate::exit::Failure;
+use crate::findings::kronecker::Blocks;
 use crate::findings::{ByLayer, Comparison, Diagonal, Estimate, Outliers, Subsets};
 use crate::lines::Line;
 use crate::spectral;
@@ -24,6 +25,7 @@ pub(crate) struct Results {
     outliers: Vec<Saved<Outliers>>,
     comparisons: Vec<Saved<Comparison>>,
     subsets: Vec<Saved<Subsets>>,
+    blocks: Vec<Saved<Blocks>>,
 }
 
 /// What a result is about.
@@ -40,12 +42,13 @@ pub(crate) enum Kind {
     Outliers,
     Comparison,
     Subsets,
+    Blocks,
 }
 
 const QUICKSTART: &str = "relief/quickstart/1";
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Eigenvalues,
         Self::Spectrum,
         Self::Line,
@@ -57,6 +60,7 @@ impl Kind {
         Self::Outliers,
         Self::Comparison,
         Self::Subsets,
+        Self::Blocks,
     ];
 
     /// In a sentence.
@@ -73,6 +77,7 @@ impl Kind {
             Self::Outliers => "outliers",
             Self::Comparison => "a comparison",
             Self::Subsets => "subsets",
+            Self::Blocks => "blocks of layers",
         }
     }
 
@@ -90,6 +95,7 @@ impl Kind {
             Self::Outliers => "relief/outliers/1",
             Self::Comparison => "relief/compare/1",
             Self::Subsets => "relief/subset/1",
+            Self::Blocks => "relief/kfac/1",
         }
     }
 }
@@ -154,13 +160,14 @@ impl Results {
             Kind::Outliers => self.outliers.push(parsed(document, origin)?),
             Kind::Comparison => self.comparisons.push(parsed(document, origin)?),
             Kind::Subsets => self.subsets.push(parsed(document, origin)?),
+            Kind::Blocks => self.blocks.push(parsed(document, origin)?),
         }
         Ok(())
     }
 
     /// The kinds of which there are results, in the order of a page.
     pub(crate) fn groups(&self) -> Vec<&dyn Group> {
-        let all: [&dyn Group; 11] = [
+        let all: [&dyn Group; 12] = [
             &self.surfaces,
             &self.lines,
             &self.connections,
@@ -172,6 +179,7 @@ impl Results {
             &self.outliers,
             &self.comparisons,
             &self.subsets,
+            &self.blocks,
         ];
         all.into_iter().filter(|group| group.count() > 0).collect()
     }

@@ -1,10 +1,9 @@
-//! Kronecker-factored blocks for people, and their numbers as arrays.
+//! Kronecker-factored blocks for people.
 
 use std::collections::BTreeMap;
 
-use super::{Approximation, Blocks, Layer};
 use crate::envelope::Envelope;
-use crate::exports::Sampled;
+use crate::findings::kronecker::{Approximation, Blocks, Layer};
 use crate::{numbers, report, table};
 
 /// The whole result as text.
@@ -113,33 +112,4 @@ fn wholes(layers: &[Layer]) -> String {
 /// A share with its sign, in per cent.
 fn signed(share: f64) -> String {
     format!("{:+.1} %", 100.0 * share)
-}
-
-/// A row for every eigenvalue, with the number of its layer and the layer's distances.
-pub(crate) fn sampled(result: &Blocks) -> Sampled {
-    let rows: Vec<(usize, usize, &Layer)> = result
-        .layers
-        .iter()
-        .enumerate()
-        .flat_map(|(number, layer)| (0..layer.pairs.len()).map(move |rank| (number, rank, layer)))
-        .collect();
-    let of = |value: &dyn Fn(usize, &Layer) -> f64| {
-        rows.iter().map(|(_, rank, layer)| value(*rank, layer)).collect::<Vec<f64>>()
-    };
-    Sampled {
-        axes: vec![("row", (0..rows.len()).map(|i| i as f64).collect())],
-        measures: vec![
-            ("layer", rows.iter().map(|(number, ..)| *number as f64).collect()),
-            ("rank", of(&|rank, _| (rank + 1) as f64)),
-            ("eigenvalue", of(&|rank, layer| layer.pairs[rank].value)),
-            ("error_bound", of(&|rank, layer| layer.pairs[rank].error_bound)),
-            ("residual", of(&|rank, layer| layer.pairs[rank].residual)),
-            ("kfac", of(&|rank, layer| layer.kfac.eigenvalues[rank])),
-            ("ekfac", of(&|rank, layer| layer.ekfac.eigenvalues[rank])),
-            ("kfac_distance", of(&|_, layer| layer.kfac.distance)),
-            ("kfac_distance_error", of(&|_, layer| layer.kfac.distance_error)),
-            ("ekfac_distance", of(&|_, layer| layer.ekfac.distance)),
-            ("ekfac_distance_error", of(&|_, layer| layer.ekfac.distance_error)),
-        ],
-    }
 }

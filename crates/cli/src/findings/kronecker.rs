@@ -1,22 +1,22 @@
-//! Kronecker-factored blocks of layers beside the true ones: results, and those found before an interruption.
-
-pub(crate) mod figures;
-pub(crate) mod table;
+//! Kronecker-factored blocks of layers beside the true ones.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use relief_hessian::{Eigen, EigenPair, KroneckerBlock, RelativeDistances, principal_angles};
+use relief_plot::Figure;
 use serde::{Deserialize, Serialize};
 
+use super::kronecker_figure;
 use crate::exit::Failure;
-use crate::{output, report};
+use crate::exports::{Array, Sampled};
+use crate::report;
+use crate::saved::{Kind, Lists, Look, Saved, Shown};
 
 /// The `result` of `relief kfac`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Blocks {
     /// `exact`, `sampled` or `empirical`.
-    pub(crate) kind: &'static str,
+    pub(crate) kind: String,
     /// Targets drawn for every example, where they are drawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) draws: Option<usize>,
@@ -25,7 +25,7 @@ pub(crate) struct Blocks {
     /// In the order in which they are computed.
     pub(crate) layers: Vec<Layer>,
     /// Parameters without a block, with the reason.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) left_out: BTreeMap<String, String>,
 }
 
@@ -136,37 +136,65 @@ impl Layer {
     }
 }
 
-/// The layers that an interrupted run had finished, by weight.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Finished {
-    context: String,
-    pub(crate) layers: BTreeMap<String, Layer>,
+impl Lists for Blocks {
+    const NAMES: &'static [&'static str] = &["layers"];
+
+    fn agree(&self) -> bool {
+        let whole = |layer: &Layer| {
+            let count = layer.pairs.len();
+            count > 0 && [&layer.kfac, &layer.ekfac].iter().all(|a| a.eigenvalues.len() == count)
+        };
+        !self.layers.is_empty() && self.layers.iter().all(whole)
+    }
 }
 
-impl Finished {
-    /// None yet, of the run that `context` describes; or those of an interrupted run with the same context.
-    pub(crate) fn begin(resume: Option<&Path>, context: String) -> Result<Self, Failure> {
-        let Some(path) = resume else { return Ok(Self { context, layers: BTreeMap::new() }) };
-        let name = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Failure::Input(format!("the state `{name}` cannot be read: {e}")))?;
-        let found: Self = serde_json::from_str(&text).map_err(|_| {
-            Failure::Input(format!(
-                "`{name}` is not the state of an interrupted run: give the file that it named"
-            ))
-        })?;
-        if found.context == context {
-            return Ok(found);
-        }
-        Err(Failure::Input(format!(
-            "the state `{name}` belongs to another checkpoint, data set or other settings: repeat the interrupted command"
-        )))
+impl Shown for Blocks {
+    const KIND: Kind = Kind::Blocks;
+    const HEADING: &'static str = "Kronecker-factored blocks";
+
+    fn figure(title: &str, results: &[Saved<Self>], _: Look) -> Result<Figure, Failure> {
+        Ok(kronecker_figure::figure(title, results))
     }
 
-    /// Writes them, whole or not at all.
-    pub(crate) fn save(&self, path: &Path) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|e| Failure::Numbers(format!("the state cannot be written as JSON: {e}")))?;
-        output::write(path, (text + "\n").as_bytes())
+    /// A row for every eigenvalue, with the number of its layer and the layer's distances.
+    fn sampled(&self) -> Sampled {
+        let rows: Vec<(usize, usize, &Layer)> = self
+            .layers
+            .iter()
+            .enumerate()
+            .flat_map(|(number, layer)| (0..layer.pairs.len()).map(move |rank| (number, rank, layer)))
+            .collect();
+        let of = |value: &dyn Fn(usize, &Layer) -> f64| {
+            rows.iter().map(|(_, rank, layer)| value(*rank, layer)).collect::<Vec<f64>>()
+        };
+        Sampled {
+            axes: vec![("row", (0..rows.len()).map(|i| i as f64).collect())],
+            measures: vec![
+                ("layer", rows.iter().map(|(number, ..)| *number as f64).collect()),
+                ("rank", of(&|rank, _| (rank + 1) as f64)),
+                ("eigenvalue", of(&|rank, layer| layer.pairs[rank].value)),
+                ("error_bound", of(&|rank, layer| layer.pairs[rank].error_bound)),
+                ("residual", of(&|rank, layer| layer.pairs[rank].residual)),
+                ("kfac", of(&|rank, layer| layer.kfac.eigenvalues[rank])),
+                ("ekfac", of(&|rank, layer| layer.ekfac.eigenvalues[rank])),
+                ("kfac_distance", of(&|_, layer| layer.kfac.distance)),
+                ("kfac_distance_error", of(&|_, layer| layer.kfac.distance_error)),
+                ("ekfac_distance", of(&|_, layer| layer.ekfac.distance)),
+                ("ekfac_distance_error", of(&|_, layer| layer.ekfac.distance_error)),
+            ],
+        }
+    }
+
+    fn arrays(&self) -> Vec<Array> {
+        let of = |value: &dyn Fn(&Layer) -> f64| self.layers.iter().map(value).collect::<Vec<f64>>();
+        let mut arrays = self.sampled().arrays();
+        arrays.extend([
+            Array::words("layer_name", self.layers.iter().map(|layer| layer.name.as_str())),
+            Array::list("layer_parameters", &of(&|layer| layer.parameters as f64)),
+            Array::list("layer_norm", &of(&|layer| layer.frobenius_norm)),
+            Array::list("layer_trace_kfac", &of(&|layer| layer.kfac.trace)),
+            Array::list("layer_trace_ekfac", &of(&|layer| layer.ekfac.trace)),
+        ]);
+        arrays
     }
 }
