@@ -6,7 +6,7 @@ use super::broadcast::Broadcast;
 use crate::axes::reshaped;
 use crate::error::shape;
 use crate::rule::{Axes, Axis, Index, Linear};
-use crate::{Error, Result, Value};
+use crate::{Error, Result, Value, device};
 
 /// A linear operation with one argument.
 fn only<'a>(arguments: &[Option<&'a Tensor>]) -> Result<&'a Tensor> {
@@ -133,10 +133,16 @@ impl Stride {
     }
 
     fn take(&self, x: &Tensor) -> Result<Tensor> {
+        if device::holds(x) {
+            return device::stride(&x.contiguous()?, self.axis, self.step);
+        }
         Ok(x.contiguous()?.index_select(&self.indices(x.device())?, self.axis)?)
     }
 
     fn spread(&self, g: &Tensor) -> Result<Tensor> {
+        if device::holds(g) {
+            return device::stride_adjoint(&g.contiguous()?, self.axis, self.step, self.full);
+        }
         let mut shape = g.dims().to_vec();
         shape[self.axis] = self.full;
         let zeros = Tensor::zeros(shape, g.dtype(), g.device())?;
