@@ -3,6 +3,7 @@
 mod animations;
 mod bad_input;
 mod defects;
+mod device;
 mod eigenvalues;
 mod exports;
 mod figures;

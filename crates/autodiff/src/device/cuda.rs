@@ -30,18 +30,6 @@ pub(super) fn launch(call: &Call<'_>, name: &str, count: usize, device: &CudaDev
     let function = device.get_or_load_custom_func(name, call.module, compiled(call.module)?)?;
     let stream = device.cuda_stream();
     let opened: Vec<_> = call.inputs.iter().map(|tensor| tensor.storage_and_layout()).collect();
-    // Addresses count as in use until the kernel is in the stream.
-    let mut in_use = vec![];
-    let mut inputs = vec![];
-    for (storage, layout) in &opened {
-        let Storage::Cuda(storage) = &**storage else { return Err(elsewhere(name)) };
-        if !layout.is_contiguous() {
-            return Err(Error::Unavailable(format!("{name}: an argument is not contiguous")));
-        }
-        let (address, held) = address(&storage.slice, &stream).ok_or_else(|| elsewhere(name))?;
-        inputs.push(address + (layout.start_offset() * storage_size(&storage.slice)) as u64);
-        in_use.push(held);
-    }
     let mut results = call
         .outputs
         .iter()
@@ -56,6 +44,18 @@ pub(super) fn launch(call: &Call<'_>, name: &str, count: usize, device: &CudaDev
             }
         })
         .collect::<Result<Vec<_>>>()?;
+    // Addresses count as in use until the kernel is in the stream.
+    let mut in_use = vec![];
+    let mut inputs = vec![];
+    for (storage, layout) in &opened {
+        let Storage::Cuda(storage) = &**storage else { return Err(elsewhere(name)) };
+        if !layout.is_contiguous() {
+            return Err(Error::Unavailable(format!("{name}: an argument is not contiguous")));
+        }
+        let (address, held) = address(&storage.slice, &stream).ok_or_else(|| elsewhere(name))?;
+        inputs.push(address + (layout.start_offset() * storage_size(&storage.slice)) as u64);
+        in_use.push(held);
+    }
     let mut outputs = vec![];
     for result in &mut results {
         let (address, held) = match result {

@@ -25,10 +25,28 @@ pub fn cuda_device(ordinal: usize) -> Result<Device> {
                 // SAFETY: one stream does everything in its order, so no event has to say that another's work is done.
                 unsafe { cuda.disable_event_tracking() };
             }
+            keep_freed_memory(ordinal);
             Ok(device)
         }
         Ok(Err(cause)) => Err(refused(&cause.to_string())),
         Err(_) => Err(refused("CUDA_ERROR_STUB_LIBRARY")),
+    }
+}
+
+/// Tells the driver not to give freed memory back to the system: it would at every copy to the host, and fetch it again.
+#[cfg(feature = "cuda")]
+fn keep_freed_memory(ordinal: usize) {
+    use candle_core::cuda_backend::cudarc::driver::sys;
+
+    let (mut card, mut pool, mut threshold) = (0, std::ptr::null_mut(), u64::MAX);
+    // SAFETY: plain calls of the driver with places for their answers. Without success memory is slower, and nothing else.
+    unsafe {
+        let found = sys::cuDeviceGet(&raw mut card, ordinal as i32) == sys::CUresult::CUDA_SUCCESS
+            && sys::cuDeviceGetDefaultMemPool(&raw mut pool, card) == sys::CUresult::CUDA_SUCCESS;
+        if found {
+            let what = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+            let _ = sys::cuMemPoolSetAttribute(pool, what, (&raw mut threshold).cast());
+        }
     }
 }
 

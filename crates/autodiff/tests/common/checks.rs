@@ -113,7 +113,8 @@ pub(crate) fn gauss_newton_product_splits_at_the_outputs(case: &Case) {
     }
     let outputs = linearized.outputs().expect("outputs").clone();
     let head = case.head(outputs.dims());
-    let head = head.linearize(&[outputs], &std::collections::BTreeMap::new(), &case.batch(graph));
+    let head =
+        head.linearize(&case.placed(&[outputs]), &std::collections::BTreeMap::new(), &case.batch(graph));
     let head = head.unwrap_or_else(|e| panic!("{}: {e}", case.name));
     let jv = linearized.jvp(&v).expect("a product");
     let curved = head.hessian_product(&[jv]).expect("a product");
