@@ -68,7 +68,10 @@ struct Arguments {
 
 /// A kernel and what it works on.
 #[derive(Debug, Default)]
-#[cfg_attr(not(any(feature = "cuda", test)), allow(dead_code, reason = "only launches read all of it"))]
+#[cfg_attr(
+    not(any(feature = "cuda", all(test, unix))),
+    allow(dead_code, reason = "only launches read all of it")
+)]
 struct Call<'a> {
     /// Which of [`source::MODULES`] it is in.
     module: &'static str,

@@ -1,10 +1,11 @@
 //! The generic cases on the emulated device, against the CPU kernels.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeSet;
 
 use super::emulated::on_the_device;
 use super::source;
+use crate::rule::Elementwise;
 use crate::{ConvolutionOptions, PoolOptions};
 
 #[path = "../../tests/common/mod.rs"]
@@ -26,6 +27,7 @@ fn numbers(case: &Case, dtype: DType) -> Vec<(&'static str, Vec<f64>)> {
     let flat = |product: crate::Result<Vec<Tensor>>| flat(&product.expect("a product"));
     vec![
         ("the loss", vec![linearized.loss()]),
+        ("the loss alone", vec![case.value(&graph, &point)]),
         ("the outputs", entries(linearized.outputs().expect("outputs"))),
         ("the gradient", flat(Ok(linearized.gradient().to_vec()))),
         ("J v", entries(&l.jvp(&v).expect("a product"))),
@@ -148,4 +150,40 @@ fn kernels() -> BTreeSet<String> {
         }
     }
     names.iter().flat_map(|name| [format!("{name}_f32"), format!("{name}_f64")]).collect()
+}
+
+/// A rule as others may write it, without kernels.
+#[derive(Debug)]
+struct Cube;
+
+impl Elementwise for Cube {
+    fn name(&self) -> &'static str {
+        "cube"
+    }
+
+    fn derivative(&self, order: usize, x: f64) -> f64 {
+        [x * x * x, 3.0 * x * x, 6.0 * x, 6.0][order]
+    }
+}
+
+#[test]
+fn functions_without_kernels_travel_to_the_host() {
+    let case = |name: &'static str, own: bool| {
+        Case::new(name, &[("x", &[2, 3])], move |t| {
+            let x = t.p("x")?;
+            if own { Ok(t.builder.elementwise(Cube, &x)) } else { x.powf(3.0) }
+        })
+    };
+    let (found, launched) = on_the_device(|| numbers(&case("cubes", true), DType::F64));
+    for ((what, found), (_, expected)) in found.iter().zip(numbers(&case("cubes", false), DType::F64)) {
+        assert!(distance(found, &expected) < 1e-14, "{what}");
+    }
+    assert!(!launched.is_empty() && launched.iter().all(|name| !name.contains("cube")));
+}
+
+#[test]
+fn tensors_that_kernels_cannot_count_are_refused() {
+    let x = Tensor::zeros(1, DType::F64, &Device::Cpu).and_then(|x| x.broadcast_as(1 << 33)).expect("a view");
+    let refusal = on_the_device(|| super::plus(&x, &x)).0;
+    assert!(refusal.expect_err("too many").to_string().contains("smaller batches"));
 }
