@@ -2,6 +2,7 @@
 
 mod animations;
 mod bad_input;
+mod blocks;
 mod defects;
 mod device;
 mod eigenvalues;
@@ -9,8 +10,11 @@ mod exports;
 mod figures;
 mod landscape;
 mod minima;
+mod preconditioned;
 #[allow(clippy::unreadable_literal, reason = "as published")]
 mod published;
+mod redraw;
+mod refusals;
 mod resume;
 mod sharpness;
 mod spectrum;

@@ -135,15 +135,16 @@ fn an_interrupted_run_resumes_to_the_same_digits() {
     });
     let output = interrupted.expect("no run was interrupted");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("--resume") && errors.contains("of 1200 products"), "{errors}");
+    assert!(errors.contains("--resume"), "{errors}");
     assert!(output.stdout.is_empty());
     assert_only(folder.path(), &["state.safetensors"]);
 
     let resume = ["--resume", state];
-    let whole = quiet(json(&arguments, 0));
-    assert_eq!(whole, quiet(json(&[&arguments[..], &resume].concat(), 0)));
     refuses(&[&arguments[..], &["--seed", "1"], &resume].concat(), 3, &["state"]);
     refuses(&[&arguments[..], &["--operator", "residual"], &resume].concat(), 3, &["state"]);
+    let whole = quiet(json(&arguments, 0));
+    assert_eq!(whole, quiet(json(&[&arguments[..], &resume].concat(), 0)));
+    assert_only(folder.path(), &[]);
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn a_diagonal_adds_up_to_the_trace() {
     close(weight, number(&listed["sum"]), 1e-12);
     let rows = std::fs::read_to_string(&table).unwrap();
     assert_eq!(rows.lines().count(), tensors.len() + 1);
-    refuses(&["diagonal", SGD, "-o", "diagonal.vtp"], 2, &["ends in none of"]);
+    refuses(&["diagonal", SGD, "-o", "diagonal.vtp"], 2, &["cannot hold a diagonal"]);
 }
 
 #[test]

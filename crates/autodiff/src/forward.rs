@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
 
+use crate::fusion::Turn;
 use crate::graph::{Graph, Id, Kind, Node};
 use crate::linearize::Kept;
 use crate::pointwise::{jet, map};
@@ -64,8 +65,39 @@ impl<'a> Forward<'a> {
         self.values[id].as_ref().ok_or_else(|| Error::Unavailable(format!("node {id} has lost its value")))
     }
 
+    /// Evaluates what has its turn, for its value alone.
+    pub(crate) fn take(&mut self, graph: &Graph, turn: &Turn) -> Result<()> {
+        let value = match &turn.chain {
+            Some(chain) => {
+                let leaves = chain.leaves.iter().map(|&a| self.argument(a)).collect::<Result<Vec<_>>>()?;
+                chain.evaluate(&leaves)?
+            }
+            None => self.value(graph, turn.id, 0)?,
+        };
+        self.values[turn.id] = Some(value);
+        turn.finished.iter().for_each(|&a| self.values[a] = None);
+        Ok(())
+    }
+
     /// Evaluates one node, and keeps what derivatives up to `order` need of it.
     pub(crate) fn step(&mut self, graph: &Graph, id: Id, order: usize) -> Result<()> {
+        let value = self.value(graph, id, order)?;
+        self.values[id] = Some(value);
+        let mut finished = graph.nodes[id].kind.arguments();
+        finished.push(id);
+        for a in finished {
+            if graph.nodes[a].last_reader == id && a != graph.loss && a != graph.outputs {
+                // An argument that is given twice is taken once.
+                let value = self.values[a].take();
+                if order > 0 && graph.nodes[a].keeps_value && value.is_some() {
+                    self.kept[a].value = value;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, graph: &Graph, id: Id, order: usize) -> Result<Tensor> {
         let node = &graph.nodes[id];
         let value = match &node.kind {
             Kind::Named(name) => self.named(name, node)?,
@@ -92,19 +124,7 @@ impl<'a> Forward<'a> {
             }
         };
         debug_assert_eq!(value.dims(), node.shape, "{:?}", node.kind);
-        self.values[id] = Some(value);
-        let mut finished = node.kind.arguments();
-        finished.push(id);
-        for a in finished {
-            if graph.nodes[a].last_reader == id && a != graph.loss && a != graph.outputs {
-                // An argument that is given twice is taken once.
-                let value = self.values[a].take();
-                if order > 0 && graph.nodes[a].keeps_value && value.is_some() {
-                    self.kept[a].value = value;
-                }
-            }
-        }
-        Ok(())
+        Ok(value)
     }
 
     /// f(x), keeping the derivatives of it that products need.

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 use std::sync::Arc;
 
+use crate::fusion::{self, Turn};
 use crate::rule::{Bilinear, Elementwise, Frozen, Linear};
 use crate::{Error, Result};
 
@@ -64,6 +65,8 @@ pub struct Graph {
     pub(crate) inputs: usize,
     pub(crate) outputs: Id,
     pub(crate) loss: Id,
+    /// How the graph is evaluated where nothing is differentiated.
+    pub(crate) turns: Vec<Turn>,
 }
 
 impl Graph {
@@ -149,7 +152,8 @@ impl Graph {
         nodes[outputs].keeps_value = true;
         nodes[loss].keeps_value = true;
         parameters.sort();
-        Ok(Self { nodes, parameters, inputs, outputs, loss })
+        let turns = fusion::turns(&nodes, [outputs, loss]);
+        Ok(Self { nodes, parameters, inputs, outputs, loss, turns })
     }
 
     /// Whether the loss sees the parameters through the outputs only, as a Gauss-Newton matrix presupposes.

@@ -3,16 +3,20 @@
 //! Every kernel splits its work by shape alone and adds partial sums in a fixed order, so the digits do not depend on
 //! the number of threads.
 
+pub(crate) mod chain;
 pub(crate) mod channels;
 pub(crate) mod convolution;
 mod geometry;
 pub(crate) mod matrix;
+mod panels;
 pub(crate) mod pooling;
 mod scratch;
 mod tiling;
 mod transform;
 mod unfold;
 mod winograd;
+
+use crate::rule::Elementwise;
 
 /// Entries below which a kernel stays on the calling thread.
 const SERIAL: usize = 1 << 15;
@@ -30,6 +34,9 @@ pub(crate) trait Real:
     /// Rounds to this precision.
     fn round_from(x: f64) -> Self;
 
+    /// A function of every entry.
+    fn map(rule: &dyn Elementwise, x: &[Self], out: &mut [Self]);
+
     /// The calling thread's idle buffers.
     fn shelf() -> &'static scratch::Shelf<Self>;
 }
@@ -44,6 +51,10 @@ impl Real for f32 {
         x as f32
     }
 
+    fn map(rule: &dyn Elementwise, x: &[Self], out: &mut [Self]) {
+        rule.map_f32(0, x, out);
+    }
+
     fn shelf() -> &'static scratch::Shelf<Self> {
         &SINGLE
     }
@@ -52,6 +63,10 @@ impl Real for f32 {
 impl Real for f64 {
     fn round_from(x: f64) -> Self {
         x
+    }
+
+    fn map(rule: &dyn Elementwise, x: &[Self], out: &mut [Self]) {
+        rule.map_f64(0, x, out);
     }
 
     fn shelf() -> &'static scratch::Shelf<Self> {

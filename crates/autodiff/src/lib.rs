@@ -19,6 +19,7 @@ mod cotangents;
 mod device;
 mod error;
 mod forward;
+mod fusion;
 mod graph;
 mod host;
 mod jet;

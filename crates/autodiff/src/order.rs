@@ -14,21 +14,25 @@ pub(crate) struct Order(Vec<usize>);
 impl Order {
     /// The order of `x`, or the logical one where `x` has gaps or repetitions.
     pub(crate) fn of(x: &Tensor) -> Self {
-        let logical: Vec<usize> = (0..x.rank()).collect();
         if x.is_contiguous() {
-            return Self(logical);
+            return Self::logical(x.rank());
         }
         let strides = x.stride();
-        let mut axes = logical.clone();
+        let mut axes: Vec<usize> = (0..x.rank()).collect();
         axes.sort_by_key(|&axis| std::cmp::Reverse(strides[axis]));
         let mut expected = 1;
         for &axis in axes.iter().rev() {
             if x.dims()[axis] > 1 && strides[axis] != expected {
-                return Self(logical);
+                return Self::logical(x.rank());
             }
             expected *= x.dims()[axis];
         }
         Self(axes)
+    }
+
+    /// The order of the axes themselves.
+    pub(crate) fn logical(rank: usize) -> Self {
+        Self((0..rank).collect())
     }
 
     /// [n, c, h, w] channels last.
@@ -52,6 +56,21 @@ impl Order {
         let mut inverse = vec![0; self.0.len()];
         self.0.iter().enumerate().for_each(|(position, &axis)| inverse[axis] = position);
         Ok(x.permute(inverse)?)
+    }
+
+    /// What `f` makes of `x` in the order in which it lies, given the place of `axis` in it.
+    pub(crate) fn along(
+        x: &Tensor,
+        axis: usize,
+        f: impl FnOnce(&Tensor, usize) -> candle_core::Result<Tensor>,
+    ) -> Result<Tensor> {
+        let lies = Self::of(x);
+        lies.unpack(&f(&lies.pack(x)?, lies.place(axis))?)
+    }
+
+    /// How many axes lie outside of `axis`.
+    pub(crate) fn place(&self, axis: usize) -> usize {
+        self.0.iter().position(|&a| a == axis).unwrap_or(axis)
     }
 
     /// A shape with its axes in this order.

@@ -28,6 +28,19 @@ macro_rules! each_order {
     }};
 }
 
+/// What an operation does to every entry of its arguments, broadcast to one shape.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Entrywise {
+    /// a + b.
+    Sum,
+    /// a - b.
+    Difference,
+    /// a * b.
+    Product,
+    /// A fixed factor times its only argument.
+    Scale(f64),
+}
+
 /// An operation that is linear in all its differentiable arguments together: y = `sum_k` `A_k` `x_k`.
 ///
 /// Integer arguments (indices) and data-dependent choices (which entry is a window's maximum) are *fixed* at the point
@@ -46,6 +59,12 @@ pub trait Linear: Debug + Send + Sync {
 
     /// `A_k`' g for the argument `k`.
     fn adjoint(&self, argument: usize, cotangent: &Tensor, fixed: Option<&Tensor>) -> Result<Tensor>;
+
+    /// What the operation does to every entry, if that is all it does: such operations share a pass over memory where
+    /// nothing is differentiated.
+    fn entrywise(&self) -> Option<Entrywise> {
+        None
+    }
 
     /// Which axes run over the same index, given the shapes of the arguments and of the result; `None`, the default, if
     /// nothing can be said, and then no unit that meets the operation is permuted.
@@ -70,6 +89,11 @@ pub trait Bilinear: Debug + Send + Sync {
 
     /// `sum_i` of the adjoint in the second argument, over the pairs (`g_i`, `a_i`).
     fn adjoint_right(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor>;
+
+    /// What the operation does to every entry; see [`Linear::entrywise`].
+    fn entrywise(&self) -> Option<Entrywise> {
+        None
+    }
 
     /// Which axes run over the same index; see [`Linear::axes`].
     fn axes(&self, _arguments: [&[usize]; 2], _result: &[usize]) -> Option<Axes> {

@@ -78,6 +78,12 @@ fn single_precision_agrees() {
 }
 
 #[test]
+fn shared_passes_change_no_digit() {
+    for_every(cases, checks::evaluation_has_the_digits_of_linearization);
+    for_every(large_cases, checks::evaluation_has_the_digits_of_linearization);
+}
+
+#[test]
 fn one_trainable_parameter_gives_a_block() {
     for_every(cases, checks::one_trainable_parameter_gives_a_block);
 }

@@ -178,9 +178,9 @@ pub(crate) struct PrintArguments {
     #[arg(long, value_enum, default_value = "human", help_heading = "Output")]
     pub(crate) format: Format,
 
-    /// Write the result to this file as well: as JSON, or, where it is of eigenvalues, a spectrum, a line or a surface,
-    /// as what the name ends in: a picture (.png, .svg, .html), NumPy arrays (.npz), a table (.csv), VTK's polygons or image for
-    /// ParaView (lines and surfaces .vtp, surfaces .vti)
+    /// Write the result to this file as well: as JSON, or, where it is of curvature, a line or a surface, as what the name
+    /// ends in: a picture (.png, .svg, .html), NumPy arrays (.npz), a table (.csv), VTK's polygons or image for ParaView
+    /// (lines and surfaces .vtp, surfaces .vti)
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -8,6 +8,7 @@ pub(crate) mod connect;
 pub(crate) mod diagonal;
 pub(crate) mod eigenvalues;
 pub(crate) mod inspect;
+mod layer_spectra;
 mod layers;
 pub(crate) mod line;
 pub(crate) mod models;

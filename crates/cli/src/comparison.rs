@@ -2,14 +2,16 @@
 
 use candle_core::Tensor;
 use relief_hessian::{
-    Affine, Curvature, Eigen, EigenPair, Frobenius, FrobeniusEstimate, Lanczos, Matrix, Objective, Outcome,
+    Affine, Curvature, Eigen, EstimateState, Frobenius, FrobeniusEstimate, Lanczos, Matrix, Objective,
     Parameters, Sampling, Sum, SymmetricOperator, Target, Wanted, principal_angles,
 };
 use relief_models::task::Task;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
+use crate::findings::{Between, Comparison};
 use crate::load::{self, Loaded};
+use crate::parts::{self, Found, Parts};
 use crate::{points, progress};
 
 /// What is compared.
@@ -24,177 +26,202 @@ pub(crate) struct Plan {
     pub(crate) products: usize,
 }
 
-/// The `result` of `relief compare`.
-#[derive(Debug, Serialize)]
-pub(crate) struct Comparison {
-    pub(crate) to: String,
-    pub(crate) to_sha256: String,
-    /// Loss and eigenvalues of both, largest first.
-    pub(crate) loss: [f64; 2],
-    pub(crate) eigenvalues: [Vec<EigenPair>; 2],
-    /// Principal angles between the top eigenspaces in radians, ascending.
-    pub(crate) principal_angles: Vec<f64>,
-    /// How far each of these may be off, in radians: the sum of the bounds on the computed spaces. None where the gap below one
-    /// of the spaces is not known.
-    pub(crate) principal_angle_bound: Option<f64>,
-    /// Mean squared cosine of the principal angles, and what it is for unrelated spaces: k/n.
-    pub(crate) overlap: f64,
-    pub(crate) overlap_by_chance: f64,
-    /// |cos| between the eigenvectors of both: a row for each of the first checkpoint's.
-    pub(crate) cosines: Vec<Vec<f64>>,
-    /// Along the segment from the first to the second.
-    pub(crate) segment: Vec<Between>,
-}
-
-/// A point of the segment.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub(crate) struct Between {
-    pub(crate) t: f64,
-    pub(crate) loss: f64,
-    /// |H(t)|, in the Frobenius norm.
-    pub(crate) norm: f64,
-    pub(crate) norm_error: f64,
-    /// |H(t) - H(0)| / |H(0)|.
-    pub(crate) distance: f64,
-    /// Standard error, with H(0)'s own.
-    pub(crate) distance_error: f64,
-}
-
 /// The work of a comparison.
-pub(crate) struct Study<'a> {
+pub(crate) struct Study<'a, 'c> {
     pub(crate) plan: Plan,
     pub(crate) memory: usize,
     pub(crate) seed: u64,
     pub(crate) loaded: &'a Loaded,
     pub(crate) bar: &'a mut progress::Bar,
-    /// Products and gradients so far.
-    pub(crate) products: usize,
-    pub(crate) gradients: usize,
+    /// What is done, point by point.
+    pub(crate) parts: Parts<'c>,
 }
 
-impl Study<'_> {
+/// Loss and eigenvalues at a checkpoint.
+#[derive(Debug, Serialize, Deserialize)]
+struct End {
+    loss: f64,
+    eigen: Eigen,
+}
+
+/// What is known of a point of the segment.
+#[derive(Debug)]
+struct Norms {
+    loss: f64,
+    norm: FrobeniusEstimate,
+    /// Of the difference from the beginning's matrix; absent at the beginning.
+    apart: Option<FrobeniusEstimate>,
+}
+
+impl Study<'_, '_> {
+    /// Gradients over the data set that it takes.
+    pub(crate) fn gradients(&self) -> usize {
+        2 + if self.plan.points > 0 { 1 + self.plan.points } else { 0 }
+    }
+
     /// None after Ctrl-C.
     pub(crate) fn compare(&mut self, other: &points::Point) -> Result<Option<Comparison>, Failure> {
         let first = points::Point::own(self.loaded);
-        let tasks = [task(self.loaded, &first)?, task(self.loaded, other)?];
-        let (mut eigen, mut losses) = (vec![], vec![]);
-        for task in &tasks {
-            let curvature = self.curvature(task)?;
-            let Some(found) = self.eigen(&curvature)? else { return Ok(None) };
-            losses.push(curvature.loss());
-            eigen.push(found);
-        }
-        let Some(segment) = self.segment(&tasks[0], &first, other)? else { return Ok(None) };
-        let [a, b] = &eigen[..] else { return Err(Failure::Numbers("a checkpoint was lost".into())) };
+        let (Some(a), Some(b)) = (self.end("from", &first)?, self.end("to", other)?) else {
+            return Ok(None);
+        };
+        let Some(segment) = self.segment(&first, other)? else { return Ok(None) };
         let angles = principal_angles(&a.vectors, &b.vectors)?;
         let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
         let row = |x: &Vec<f64>| b.vectors.iter().map(|y| dot(x, y).abs()).collect();
+        let bounds = [&a, &b].map(|end| end.numbers.eigen.subspace_angle_bound);
         Ok(Some(Comparison {
             to: other.path.display().to_string(),
             to_sha256: other.sha256.clone(),
-            loss: [losses[0], losses[1]],
-            principal_angle_bound: a.subspace_angle_bound.zip(b.subspace_angle_bound).map(|(a, b)| a + b),
+            principal_angle_bound: bounds[0].zip(bounds[1]).map(|(a, b)| a + b),
             overlap: angles.iter().map(|angle| angle.cos().powi(2)).sum::<f64>() / angles.len() as f64,
             overlap_by_chance: angles.len() as f64 / first.parameters.len() as f64,
             principal_angles: angles,
             cosines: a.vectors.iter().map(row).collect(),
-            eigenvalues: [a.largest.clone(), b.largest.clone()],
+            loss: [a.numbers.loss, b.numbers.loss],
+            eigenvalues: [a.numbers.eigen.largest, b.numbers.eigen.largest],
             segment,
         }))
     }
 
-    fn curvature<'t>(&mut self, task: &'t Task) -> Result<Curvature<'t>, Failure> {
-        self.gradients += 1;
-        let memory = self.memory / 2;
-        Ok(Curvature::new(&task.objective, task.objective.parameters(), memory)?)
-    }
-
-    fn eigen(&mut self, curvature: &Curvature<'_>) -> Result<Option<Eigen>, Failure> {
-        let solver = Lanczos {
-            wanted: Wanted::Largest { k: self.plan.k },
-            unit_roundoff: load::unit_roundoff(curvature.parameters()),
-            seed: self.seed,
-            ..Lanczos::default()
-        };
-        let operator = curvature.operator(self.plan.matrix);
-        Ok(match solver.run(&operator, None, self.bar)? {
-            Outcome::Done(eigen) => {
-                self.products += eigen.products;
-                Some(eigen)
-            }
-            Outcome::Interrupted(_) => None,
+    /// The top eigenvalues at a checkpoint.
+    fn end(&mut self, name: &str, point: &points::Point) -> Result<Option<Found<End>>, Failure> {
+        let Self { loaded, plan, memory, seed, bar, parts } = self;
+        bar.at(format!("compare: eigenvalues of {}", point.name()));
+        parts.part(name, bar, |state, bar| {
+            let task = task(loaded, point)?;
+            let at = task.objective.parameters();
+            let curvature = Curvature::new(&task.objective, at, *memory / 2)?;
+            let solver = Lanczos {
+                wanted: Wanted::Largest { k: plan.k },
+                unit_roundoff: load::unit_roundoff(at),
+                seed: *seed,
+                ..Lanczos::default()
+            };
+            let outcome = parts::search(&solver, &curvature.operator(plan.matrix), state, bar)?;
+            let loss = curvature.loss();
+            Ok(outcome.map(|Found { numbers, vectors, products }| Found {
+                numbers: End { loss, eigen: numbers },
+                vectors,
+                products,
+            }))
         })
     }
 
     fn segment(
         &mut self,
-        beginning: &Task,
         first: &points::Point,
         last: &points::Point,
     ) -> Result<Option<Vec<Between>>, Failure> {
-        let points = self.plan.points;
+        let (matrix, points, memory) = (self.plan.matrix, self.plan.points, self.memory / 2);
         if points == 0 {
             return Ok(Some(vec![]));
         }
         let (from, to) = (first.parameters.to_vec()?, last.parameters.to_vec()?);
-        let start = self.curvature(beginning)?;
-        let matrix = self.plan.matrix;
-        let Some(own) = self.frobenius(&start.operator(matrix))? else { return Ok(None) };
-        let mut segment = vec![Between {
-            t: 0.0,
-            loss: start.loss(),
-            norm: own.value,
-            norm_error: own.error_estimate,
-            distance: 0.0,
-            distance_error: 0.0,
-        }];
-        for step in 1..=points {
+        let names = |step: usize| {
+            let name = format!("{step} of {points}");
+            [format!("{name}, distance"), name]
+        };
+        // The beginning's matrix is a part of every other point's work.
+        let missing = (0..=points).flat_map(names).any(|name| !self.parts.has(&name));
+        let beginning = missing.then(|| task(self.loaded, first)).transpose()?;
+        let start = match &beginning {
+            Some(task) => Some(Curvature::new(&task.objective, task.objective.parameters(), memory)?),
+            None => None,
+        };
+        let mut found = vec![];
+        for step in 0..=points {
             let t = step as f64 / points as f64;
-            let mixed: Vec<f64> = from.iter().zip(&to).map(|(a, b)| (1.0 - t) * a + t * b).collect();
-            let point = if step == points {
-                last.clone()
-            } else {
-                points::Point::of(self.loaded, &mixed, "between")?
+            let [distance, own] = names(step);
+            self.bar.at(format!("compare: t = {t:.2}"));
+            let unfinished = step > 0 && !(self.parts.has(&own) && self.parts.has(&distance));
+            let mixed = || from.iter().zip(&to).map(|(a, b)| (1.0 - t) * a + t * b).collect::<Vec<f64>>();
+            let between = match unfinished {
+                true if step == points => Some(task(self.loaded, last)?),
+                true => Some(task(self.loaded, &points::Point::of(self.loaded, &mixed(), "between")?)?),
+                false => None,
             };
-            let task = task(self.loaded, &point)?;
-            let here = self.curvature(&task)?;
-            let Some(norm) = self.frobenius(&here.operator(matrix))? else { return Ok(None) };
-            let minus = Affine { operator: start.operator(matrix), factor: -1.0, shift: 0.0 };
-            let Some(apart) = self.frobenius(&Sum::new(here.operator(matrix), minus)?)? else {
+            let there = match &between {
+                Some(task) => Some(Curvature::new(&task.objective, task.objective.parameters(), memory)?),
+                None => None,
+            };
+            let here = there.as_ref().or(start.as_ref());
+            let lost = || Failure::Numbers("a point of the segment was lost".into());
+            let Some(norm) = self.frobenius(&own, 1, || {
+                let here = here.ok_or_else(lost)?;
+                Ok((here.loss(), Box::new(here.operator(matrix))))
+            })?
+            else {
                 return Ok(None);
             };
-            // The difference's products took two each.
-            self.products += apart.products;
-            let relative = |e: &FrobeniusEstimate| e.error_estimate / e.value.max(f64::MIN_POSITIVE);
-            let distance = apart.value / own.value;
-            segment.push(Between {
-                t,
-                loss: here.loss(),
-                norm: norm.value,
-                norm_error: norm.error_estimate,
-                distance,
-                distance_error: distance * relative(&apart).hypot(relative(&own)),
-            });
+            let apart = if step == 0 {
+                None
+            } else {
+                let difference = self.frobenius(&distance, 2, || {
+                    let (here, start) = (here.ok_or_else(lost)?, start.as_ref().ok_or_else(lost)?);
+                    let minus = Affine { operator: start.operator(matrix), factor: -1.0, shift: 0.0 };
+                    Ok((here.loss(), Box::new(Sum::new(here.operator(matrix), minus)?)))
+                })?;
+                let Some(difference) = difference else { return Ok(None) };
+                Some(difference.1)
+            };
+            found.push((t, Norms { loss: norm.0, norm: norm.1, apart }));
         }
-        Ok(Some(segment))
+        Ok(Some(between(found)))
     }
 
-    fn frobenius(&mut self, operator: &dyn SymmetricOperator) -> Result<Option<FrobeniusEstimate>, Failure> {
+    /// Loss and the Frobenius norm of a matrix, which is built where it is not known yet, and whose products take so many
+    /// `passes` over the data. None after Ctrl-C.
+    fn frobenius<'o>(
+        &mut self,
+        name: &str,
+        passes: usize,
+        mut build: impl FnMut() -> Result<(f64, Box<dyn SymmetricOperator + 'o>), Failure>,
+    ) -> Result<Option<(f64, FrobeniusEstimate)>, Failure> {
+        let estimator = self.estimator();
+        let found = self.parts.part(name, self.bar, |state: Option<EstimateState>, bar| {
+            let (loss, operator) = build()?;
+            let outcome = match state {
+                Some(state) => estimator.resume(&*operator, state, bar)?,
+                None => estimator.run(&*operator, bar)?,
+            };
+            Ok(outcome.map(|norm| Found {
+                products: passes * norm.products,
+                numbers: (loss, norm),
+                vectors: vec![],
+            }))
+        })?;
+        Ok(found.map(|found| found.numbers))
+    }
+
+    fn estimator(&self) -> Frobenius {
         let sampling = Sampling {
             target: Target::Products(self.plan.products),
             unit_roundoff: load::unit_roundoff(self.loaded.task.objective.parameters()),
             seed: self.seed,
             ..Sampling::default()
         };
-        let norm = Frobenius { sampling, ..Frobenius::default() };
-        Ok(match norm.run(operator, self.bar)? {
-            Outcome::Done(estimate) => {
-                self.products += estimate.products;
-                Some(estimate)
-            }
-            Outcome::Interrupted(_) => None,
-        })
+        Frobenius { sampling, ..Frobenius::default() }
     }
+}
+
+/// Distances from the first point, in units of its norm.
+fn between(found: Vec<(f64, Norms)>) -> Vec<Between> {
+    let relative = |e: &FrobeniusEstimate| e.error_estimate / e.value.max(f64::MIN_POSITIVE);
+    let own = found[0].1.norm.clone();
+    let point = |(t, Norms { loss, norm, apart }): (f64, Norms)| {
+        let distance = apart.as_ref().map_or(0.0, |apart| apart.value / own.value);
+        let error = apart.map_or(0.0, |apart| relative(&apart).hypot(relative(&own)));
+        Between {
+            t,
+            loss,
+            norm: norm.value,
+            norm_error: norm.error_estimate,
+            distance,
+            distance_error: distance * error,
+        }
+    };
+    found.into_iter().map(point).collect()
 }
 
 /// The loaded task at another point, with that point's running statistics.

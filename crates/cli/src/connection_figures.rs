@@ -3,9 +3,10 @@
 use relief_plot::{Axis, Figure, Lines, Mark, Panel, Reference, Series, studies, terminal};
 use serde::Deserialize;
 
+use crate::exit::Failure;
 use crate::exports::Sampled;
 use crate::output;
-use crate::saved::{Lists, Saved, known, provenance, stem};
+use crate::saved::{Kind, Lists, Look, Saved, Shown, known, provenance, stem};
 
 /// A connection as any version wrote it: what a figure needs, and no more.
 #[derive(Debug, Clone, Deserialize)]
@@ -46,9 +47,26 @@ const STRAIGHT: [&str; 4] =
     ["straight_loss", "straight_accuracy", "straight_test_loss", "straight_test_accuracy"];
 const CURVE: [&str; 4] = ["curve_loss", "curve_accuracy", "curve_test_loss", "curve_test_accuracy"];
 
+impl Shown for Connection {
+    const KIND: Kind = Kind::Connection;
+    const HEADING: &'static str = "The loss along a curve";
+
+    fn figure(title: &str, results: &[Saved<Self>], _: Look) -> Result<Figure, Failure> {
+        Ok(figure(title, results))
+    }
+
+    fn in_characters(results: &[Saved<Self>], _: Look) -> Result<String, Failure> {
+        Ok(in_characters(results))
+    }
+
+    fn sampled(&self) -> Sampled {
+        self.sampled()
+    }
+}
+
 impl Connection {
     /// Losses and accuracies, fractions, along both paths.
-    pub(crate) fn sampled(&self) -> Sampled {
+    fn sampled(&self) -> Sampled {
         let mut measures = vec![];
         for (names, path) in [(STRAIGHT, &self.straight), (CURVE, &self.curve)] {
             for (first, found) in [(0, Some(&path.train)), (2, path.test.as_ref())] {

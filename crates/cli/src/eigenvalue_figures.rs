@@ -4,8 +4,10 @@ use relief_plot::terminal;
 use relief_plot::{Axis, Bars, Figure, Group, Panel, Scale};
 use serde::Deserialize;
 
+use crate::exit::Failure;
+use crate::exports::{Array, Sampled, csv};
 use crate::output;
-use crate::saved::{Lists, Saved, provenance};
+use crate::saved::{Kind, Lists, Look, Saved, Shown, labelled, provenance};
 
 /// The eigenvalues of a result.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,6 +51,51 @@ impl Spectrum {
     }
 }
 
+impl Shown for Spectrum {
+    const KIND: Kind = Kind::Eigenvalues;
+    const HEADING: &'static str = "Eigenvalues";
+
+    fn figure(title: &str, results: &[Saved<Self>], _: Look) -> Result<Figure, Failure> {
+        Ok(figure(title, results))
+    }
+
+    fn in_characters(results: &[Saved<Self>], _: Look) -> Result<String, Failure> {
+        Ok(in_characters(results))
+    }
+
+    fn sampled(&self) -> Sampled {
+        let values: Vec<f64> = self.named().iter().map(|(_, value, _)| *value).collect();
+        let rows = (0..values.len()).map(|i| i as f64).collect();
+        Sampled { axes: vec![("row", rows)], measures: vec![("value", values)] }
+    }
+
+    /// The eigenvalues asked for and what is known of each; those of the other end of the spectrum as `smallest_...`.
+    fn arrays(&self) -> Vec<Array> {
+        let mut arrays = arrays("", &self.pairs);
+        if !self.smallest.is_empty() {
+            arrays.extend(self::arrays("smallest_", &self.smallest));
+        }
+        arrays
+    }
+
+    fn table(&self) -> String {
+        csv::eigenvalues(self)
+    }
+}
+
+fn arrays(prefix: &str, pairs: &[Pair]) -> Vec<Array> {
+    let reals = |name: &str, of: fn(&Pair) -> f64| {
+        Array::list(format!("{prefix}{name}"), &pairs.iter().map(of).collect::<Vec<f64>>())
+    };
+    vec![
+        reals("eigenvalues", |p| p.value),
+        reals("residuals", |p| p.residual.unwrap_or(f64::NAN)),
+        reals("error_bounds", |p| p.error_bound),
+        reals("angle_bounds", |p| p.angle_bound.unwrap_or(f64::NAN)),
+        Array::flags(format!("{prefix}converged"), pairs.iter().map(|p| p.converged)),
+    ]
+}
+
 /// The eigenvalues of some results side by side, with their error bounds.
 pub(crate) fn figure(title: &str, results: &[Saved<Spectrum>]) -> Figure {
     let mut names: Vec<String> = vec![];
@@ -69,14 +116,7 @@ pub(crate) fn figure(title: &str, results: &[Saved<Spectrum>]) -> Figure {
         }
     });
     let groups: Vec<Group> = groups.collect();
-    let operators: Vec<&str> = results.iter().map(|r| r.operator.as_str()).collect();
-    let label = match operators.split_first() {
-        Some((&"hessian", rest)) if rest.iter().all(|o| *o == "hessian") => {
-            "eigenvalue of the Hessian".to_string()
-        }
-        Some((first, rest)) if rest.iter().all(|o| o == first) => format!("eigenvalue ({first})"),
-        _ => "eigenvalue".to_string(),
-    };
+    let label = labelled("eigenvalue", results);
     let value = Axis { label, scale: Scale::Linear, range: None };
     let bars = Bars { title: String::new(), value, names, groups };
     let mut caption = provenance(results);

@@ -1,10 +1,12 @@
 //! What every JSON result says about where it comes from.
 
-use relief_hessian::{Curvature, Objective};
+use relief_hessian::{Curvature, Objective, ParameterGroup, Parameters};
 use relief_models::architecture::BatchNormMode;
 use serde::Serialize;
 
 use crate::load::{Loaded, Sample};
+use crate::numbers;
+use crate::preconditioning::{Preconditioned, Preconditioner};
 
 /// The envelope of a result: input, point and work.
 #[derive(Debug, Serialize)]
@@ -17,6 +19,11 @@ pub(crate) struct Envelope<R> {
     pub(crate) data: Data,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) operator: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) preconditioner: Option<Preconditioned>,
+    /// Of a block-diagonal operator.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) blocks: Vec<Block>,
     /// Number of parameters n in which the loss is differentiated.
     pub(crate) parameters: usize,
     pub(crate) dtype: &'static str,
@@ -67,18 +74,73 @@ pub(crate) struct Work {
     pub(crate) seconds: f64,
 }
 
+/// Which matrix was looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Described {
+    name: String,
+    preconditioner: Option<Preconditioned>,
+    pub(crate) blocks: Vec<Block>,
+}
+
+/// Blocks that a note names before it only counts the rest.
+const LISTED: usize = 8;
+
+/// A block of a block-diagonal matrix.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Block {
+    name: String,
+    /// Rows.
+    parameters: usize,
+}
+
+impl Block {
+    pub(crate) fn new(group: &ParameterGroup, at: &Parameters) -> Self {
+        Self { name: group.name.clone(), parameters: group.entries(at) }
+    }
+}
+
+impl Described {
+    pub(crate) fn new(name: String, preconditioner: Option<&Preconditioner>) -> Self {
+        Self { name, preconditioner: preconditioner.map(Preconditioner::described), blocks: vec![] }
+    }
+
+    /// What a reader should know of it.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = self.preconditioner.as_ref().map_or(vec![], Preconditioned::notes);
+        if !self.blocks.is_empty() {
+            let name = |block: &Block| format!("{} ({})", block.name, numbers::count(block.parameters));
+            let mut names: Vec<String> = self.blocks.iter().take(LISTED).map(name).collect();
+            if self.blocks.len() > LISTED {
+                names.push(format!("and {} more", self.blocks.len() - LISTED));
+            }
+            notes.push(format!(
+                "{} blocks, each a product of its own: {}",
+                self.blocks.len(),
+                names.join(", ")
+            ));
+        }
+        notes
+    }
+}
+
+impl From<&str> for Described {
+    fn from(name: &str) -> Self {
+        Self::new(name.to_string(), None)
+    }
+}
+
 /// What is known of the checkpoint's point.
 pub(crate) struct Point {
-    operator: Option<String>,
+    operator: Option<Described>,
     loss: f64,
     gradient_norm: Option<f64>,
 }
 
 impl Point {
     /// Where a matrix of second derivatives was looked at.
-    pub(crate) fn curved(curvature: &Curvature<'_>, operator: &str) -> Self {
+    pub(crate) fn curved(curvature: &Curvature<'_>, operator: impl Into<Described>) -> Self {
         let gradient_norm = Some(curvature.gradient_norm());
-        Self { operator: Some(operator.to_string()), loss: curvature.loss(), gradient_norm }
+        Self { operator: Some(operator.into()), loss: curvature.loss(), gradient_norm }
     }
 
     /// Where only the loss is known.
@@ -87,8 +149,8 @@ impl Point {
     }
 
     /// The same where a matrix was looked at.
-    pub(crate) fn with_operator(self, operator: &str) -> Self {
-        Self { operator: Some(operator.to_string()), ..self }
+    pub(crate) fn with_operator(self, operator: impl Into<Described>) -> Self {
+        Self { operator: Some(operator.into()), ..self }
     }
 }
 
@@ -101,6 +163,12 @@ impl<R> Envelope<R> {
         (result, work): (R, Work),
     ) -> Self {
         let task = &loaded.task;
+        let mut notes = task.notes.clone();
+        notes.extend(point.operator.iter().flat_map(Described::notes));
+        let (operator, preconditioner, blocks) = match point.operator {
+            Some(Described { name, preconditioner, blocks }) => (Some(name), preconditioner, blocks),
+            None => (None, None, vec![]),
+        };
         Self {
             schema,
             version: env!("CARGO_PKG_VERSION"),
@@ -117,7 +185,9 @@ impl<R> Envelope<R> {
                 sample: loaded.sample,
                 sha256: loaded.data_sha256.clone(),
             },
-            operator: point.operator,
+            operator,
+            preconditioner,
+            blocks,
             parameters: task.objective.parameters().len(),
             dtype: loaded.dtype_name(),
             device: crate::device::name(task.objective.parameters().device()),
@@ -129,7 +199,7 @@ impl<R> Envelope<R> {
             loss: point.loss,
             gradient_norm: point.gradient_norm,
             accuracy: loaded.accuracy,
-            notes: task.notes.clone(),
+            notes,
             result,
             work,
         }

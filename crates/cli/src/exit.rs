@@ -103,6 +103,7 @@ impl From<DataError> for Failure {
             DataError::UnknownSplit { .. }
             | DataError::BadNormalization { .. }
             | DataError::BadLimit { .. } => Self::Usage(error.to_string()),
+            DataError::NotFinite { .. } => Self::Numbers(error.to_string()),
             _ => Self::Input(error.to_string()),
         }
     }

@@ -6,12 +6,14 @@ use crate::exit::Failure;
 use crate::output;
 use crate::saved::{Kind, Results};
 
-mod csv;
+pub(crate) mod csv;
 mod height;
 mod npz;
 mod vti;
 mod vtk;
 mod vtp;
+
+pub(crate) use npz::Array;
 
 /// A format of data, which a file's name ends in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +53,7 @@ impl DataFormat {
         match kind {
             Kind::Surface => &Self::ALL,
             Kind::Line => &[Self::Npz, Self::Csv, Self::Vtp],
-            Kind::Eigenvalues | Kind::Spectrum | Kind::Connection => &[Self::Npz, Self::Csv],
+            _ => &[Self::Npz, Self::Csv],
         }
     }
 
@@ -85,50 +87,38 @@ impl Sampled {
     fn loss(&self) -> &[f64] {
         &self.measures[0].1
     }
-}
 
-/// Writes numbers as arrays or a table; `document` is the result's JSON.
-pub(crate) fn save_numbers(
-    path: &Path,
-    format: DataFormat,
-    numbers: &Sampled,
-    document: &str,
-) -> Result<(), Failure> {
-    let bytes = match format {
-        DataFormat::Npz => npz::numbers(numbers, document)?,
-        DataFormat::Csv => csv::points(numbers).into_bytes(),
-        DataFormat::Vtp | DataFormat::Vti => {
-            return Err(Failure::Usage(format!(
-                "`{}` cannot hold these numbers: give the file one of .npz and .csv",
-                path.display()
-            )));
-        }
-    };
-    output::write(path, &bytes)
+    /// Coordinates, and measures with the last coordinate first: `loss[j, i]` belongs to `x[i]`, `y[j]`.
+    pub(crate) fn arrays(&self) -> Vec<Array> {
+        let shape: Vec<usize> = self.axes.iter().rev().map(|(_, nodes)| nodes.len()).collect();
+        let axes = self.axes.iter().map(|(name, nodes)| Array::list(*name, nodes));
+        let measures = self.measures.iter().map(|(name, values)| Array::reals(*name, shape.clone(), values));
+        axes.chain(measures).collect()
+    }
 }
 
 /// Writes results of one kind in a format.
 pub(crate) fn save(path: &Path, format: DataFormat, results: &Results) -> Result<(), Failure> {
-    format.check(path, results.kind()?)?;
-    let Results { spectra, densities, surfaces, lines, connections } = results;
-    let count = spectra.len() + densities.len() + surfaces.len() + lines.len() + connections.len();
+    let group = results.group()?;
+    format.check(path, group.kind())?;
+    let count = group.count();
     if format != DataFormat::Npz && count != 1 {
         return Err(Failure::Usage(format!(
             "`{}` holds one result, and there are {count}: write them one after the other, or all into one .npz",
             path.display()
         )));
     }
-    let lines = results.lines.iter().map(|saved| (saved.result.sampled(), &saved.document));
-    let surfaces = results.surfaces.iter().map(|saved| (saved.result.sampled(), &saved.document));
-    let connections = results.connections.iter().map(|saved| (saved.result.sampled(), &saved.document));
-    let densities = results.densities.iter().map(|saved| (saved.result.sampled(), &saved.document));
-    let one = lines.chain(surfaces).chain(connections).chain(densities).next();
-    let bytes = match (format, one) {
-        (DataFormat::Npz, _) => npz::archive(results)?,
-        (DataFormat::Csv, Some((sampled, _))) => csv::points(&sampled).into_bytes(),
-        (DataFormat::Vtp, Some((sampled, document))) => vtp::polygons(&sampled, document)?.into_bytes(),
-        (DataFormat::Vti, Some((sampled, document))) => vti::image(&sampled, document)?.into_bytes(),
-        (_, None) => csv::eigenvalues(&results.spectra[0].result).into_bytes(),
+    let bytes = match format {
+        DataFormat::Npz => npz::archive(group.entries())?,
+        DataFormat::Csv => group.table().into_bytes(),
+        DataFormat::Vtp | DataFormat::Vti => {
+            let (sampled, document) = group.sampled();
+            let text = match format {
+                DataFormat::Vti => vti::image(&sampled, document)?,
+                _ => vtp::polygons(&sampled, document)?,
+            };
+            text.into_bytes()
+        }
     };
     output::write(path, &bytes)
 }

@@ -3,8 +3,9 @@
 use relief_plot::{Axis, Figure, Lines, Mark, Note, Panel, Reference, Scale, Series, terminal};
 use serde::Deserialize;
 
+use crate::exit::Failure;
 use crate::exports::Sampled;
-use crate::saved::{Lists, Saved, known, provenance, stem, subjects};
+use crate::saved::{Kind, Lists, Look, Saved, Shown, known, provenance, stem, subjects};
 use crate::{numbers, output};
 
 /// A line as any version wrote it: what figures and exports need, and no more.
@@ -44,13 +45,30 @@ impl Lists for Line {
     }
 }
 
+impl Shown for Line {
+    const KIND: Kind = Kind::Line;
+    const HEADING: &'static str = "The loss along a line";
+
+    fn figure(title: &str, results: &[Saved<Self>], _: Look) -> Result<Figure, Failure> {
+        Ok(figure(title, results))
+    }
+
+    fn in_characters(results: &[Saved<Self>], _: Look) -> Result<String, Failure> {
+        Ok(in_characters(results))
+    }
+
+    fn sampled(&self) -> Sampled {
+        self.sampled()
+    }
+}
+
 impl Line {
     fn loss(&self) -> Vec<f64> {
         known(&self.loss, 1.0)
     }
 
     /// Loss and accuracy, a fraction, along the line.
-    pub(crate) fn sampled(&self) -> Sampled {
+    fn sampled(&self) -> Sampled {
         let mut measures = vec![("loss", self.loss())];
         measures.extend(self.accuracy.iter().map(|values| ("accuracy", known(values, 1.0))));
         if let Some(test) = &self.test {

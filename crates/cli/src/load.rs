@@ -95,6 +95,13 @@ impl Loaded {
         Ok(Task::new(&self.architecture, &self.tensors, &self.data, &options)?)
     }
 
+    /// From here on a function of these parameters alone.
+    pub(crate) fn narrow(&mut self, names: Vec<String>) -> Result<(), Failure> {
+        self.task = self.restricted_to(&names)?;
+        self.options.parameters = names;
+        Ok(())
+    }
+
     /// Holds the model against its own definition on a few examples in f64, before long work on it.
     pub(crate) fn check_rules(&self, seed: u64) -> Result<(), Failure> {
         let mut refusal = String::new();

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::arguments::{Format, PrintArguments};
 use crate::exit::Failure;
-use crate::exports::{self, DataFormat, Sampled};
-use crate::saved::{Kind, Results};
+use crate::exports::{self, DataFormat};
+use crate::saved::{Kind, Look, Results};
 
 /// Fails now if the file could not be written later.
 pub(crate) fn check_writable(path: &Path) -> Result<(), Failure> {
@@ -115,40 +115,15 @@ pub(crate) fn present_drawn(
     Ok(())
 }
 
-/// Prints a result as asked, and writes it where asked: as a figure, as its JSON, or its numbers as arrays or a table.
-pub(crate) fn present_numbers(
+/// Prints a result as asked, and writes it where asked: as its JSON, or as what `relief plot` makes of that.
+pub(crate) fn present_saved(
     print: &PrintArguments,
     result: &impl Serialize,
     human: impl FnOnce() -> String,
-    figure: impl FnOnce() -> Figure,
-    numbers: impl FnOnce() -> Sampled,
 ) -> Result<(), Failure> {
     let json = serde_json::to_string_pretty(result).map_err(|e| Failure::Numbers(e.to_string()))?;
-    if let Some(path) = &print.output {
-        match DataFormat::of(path) {
-            Some(format) => exports::save_numbers(path, format, &numbers(), &json)?,
-            None if extension(path) == "json" => write(path, format!("{json}\n").as_bytes())?,
-            None => figure().save(path)?,
-        }
-    }
-    self::print(&match print.format {
-        Format::Json => json,
-        Format::Human => human(),
-    });
-    Ok(())
-}
-
-/// Refuses a name that says neither picture nor arrays nor table, before any work.
-pub(crate) fn check_numbers(path: &Path) -> Result<(), Failure> {
-    let all = ["png", "svg", "html", "json", "npz", "csv"];
-    if all.contains(&extension(path).as_str()) {
-        return Ok(());
-    }
-    Err(Failure::Usage(format!(
-        "`{}` ends in none of {}: give the file one of them",
-        path.display(),
-        endings(&all)
-    )))
+    let figure = || Results::of(&json, "the result")?.group()?.figure("", Look::default());
+    present_drawn(print, &json, human, figure, None)
 }
 
 /// How pictures in characters come out here: in colour where a person sees them and wants it.

@@ -10,6 +10,8 @@ use crate::{interrupt, numbers};
 /// Shows a solver's progress and passes Ctrl-C on to it.
 pub(crate) struct Bar {
     bar: ProgressBar,
+    /// When the work is to stop for a moment, so that its state can be saved.
+    pause: Option<Instant>,
 }
 
 impl Bar {
@@ -20,12 +22,38 @@ impl Bar {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar }
+        Self { bar, pause: None }
+    }
+
+    /// Which part of the work the products are for.
+    pub(crate) fn at(&self, part: String) {
+        self.bar.set_prefix(part);
     }
 
     /// What is being done before the first product.
     pub(crate) fn say(&self, message: &str) {
         self.bar.set_message(message.to_string());
+    }
+
+    /// Prints a line on stderr.
+    pub(crate) fn note(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// Stops the work after that time, resumably; too long a time is none.
+    pub(crate) fn pause_after(&mut self, wait: Duration) {
+        self.pause = Instant::now().checked_add(wait);
+    }
+
+    /// Whether the work goes on.
+    pub(crate) fn control(&self) -> Control {
+        let due = self.pause.is_some_and(|pause| Instant::now() >= pause);
+        if due || interrupt::requested() { Control::Interrupt } else { Control::Continue }
     }
 }
 
@@ -48,7 +76,7 @@ impl Observer for Bar {
             progress.wanted
         );
         self.bar.set_message(found);
-        if interrupt::requested() { Control::Interrupt } else { Control::Continue }
+        self.control()
     }
 }
 
@@ -59,7 +87,7 @@ impl Observer<Estimating> for Bar {
             format!("{} +- {}   ", numbers::with_bound(value, error), numbers::small(error))
         });
         self.bar.set_message(format!("{found}{} planned so far", progress.planned));
-        if interrupt::requested() { Control::Interrupt } else { Control::Continue }
+        self.control()
     }
 }
 
@@ -79,7 +107,7 @@ impl SpectrumObserver for Bar {
         }
         self.bar.set_position(products as u64);
         self.bar.set_message(format!("vector {} of {probes}, step {step} of {steps}", probe + 1));
-        if interrupt::requested() { Control::Interrupt } else { Control::Continue }
+        self.control()
     }
 }
 

@@ -1,21 +1,21 @@
 //! Eigenvalues for people and for programs.
 
 use relief_hessian::{Eigen, EigenPair, Status};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::envelope::Envelope;
 use crate::{numbers, operators, table};
 
 /// The `result` of `relief eigenvalues`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(clippy::struct_field_names, reason = "the key's name is part of the format")]
 pub(crate) struct Pairs {
     /// What `pairs` are: `largest`, `smallest` or `magnitude`.
-    pub(crate) which: &'static str,
+    pub(crate) which: String,
     /// Largest first (by magnitude where that was asked for); smallest first with `--which smallest`.
     pub(crate) pairs: Vec<EigenPair>,
     /// With `--which both`: smallest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) smallest: Vec<EigenPair>,
     pub(crate) status: Status,
     /// Residual asked for and met, relative to the largest Ritz value; larger than asked where rounding allows no more.
@@ -34,7 +34,7 @@ impl Pairs {
             (true, true) => ("smallest", smallest, vec![]),
         };
         Self {
-            which,
+            which: which.into(),
             pairs,
             smallest,
             status: eigen.status,
@@ -42,6 +42,13 @@ impl Pairs {
             noise_floor: eigen.noise_floor,
             checked_for_missed_copies: eigen.checked_for_missed_copies,
         }
+    }
+}
+
+impl Pairs {
+    /// Whether every pair met the tolerance.
+    pub(crate) fn converged(&self) -> bool {
+        self.pairs.iter().chain(&self.smallest).all(|pair| pair.converged)
     }
 }
 
@@ -99,7 +106,7 @@ pub(crate) fn head<R>(envelope: &Envelope<R>) -> String {
 
 /// The table of eigenvalues.
 pub(crate) fn pairs(result: &Pairs) -> String {
-    let mut rows = rows(result.which, &result.pairs);
+    let mut rows = rows(&result.which, &result.pairs);
     rows.extend(self::rows("smallest", &result.smallest));
     table::render(&["", "eigenvalue", "error bound", "residual", "angle bound", ""], &rows)
 }

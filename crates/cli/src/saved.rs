@@ -3,12 +3,13 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::connection_figures::Connection;
-use crate::eigenvalue_figures::Spectrum;
 use crate::exit::Failure;
-use crate::lines::Line;
-use crate::spectrum_figures::Distribution;
-use crate::surfaces::Surface;
+
+mod results;
+mod shown;
+
+pub(crate) use results::{Kind, Results};
+pub(crate) use shown::{Entry, Group, Look, Shown};
 
 /// A result and what it is about.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,6 +21,9 @@ pub(crate) struct Saved<R> {
     pub(crate) operator: String,
     dtype: String,
     pub(crate) result: R,
+    /// Which part of the network it is about, if not the whole.
+    #[serde(default)]
+    part: Option<String>,
     /// The whole document, less the lists of numbers in its result.
     #[serde(skip)]
     pub(crate) document: serde_json::Value,
@@ -46,113 +50,6 @@ struct Data {
     split: String,
 }
 
-/// Results by kind.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Results {
-    pub(crate) spectra: Vec<Saved<Spectrum>>,
-    pub(crate) densities: Vec<Saved<Distribution>>,
-    pub(crate) surfaces: Vec<Saved<Surface>>,
-    pub(crate) lines: Vec<Saved<Line>>,
-    pub(crate) connections: Vec<Saved<Connection>>,
-}
-
-/// What a result is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Eigenvalues,
-    Spectrum,
-    Line,
-    Surface,
-    Connection,
-}
-
-impl Kind {
-    /// In a sentence.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Eigenvalues => "eigenvalues",
-            Self::Spectrum => "a spectrum",
-            Self::Line => "a line",
-            Self::Surface => "a surface",
-            Self::Connection => "a curve",
-        }
-    }
-}
-
-const EIGENVALUES: &str = "relief/eigenvalues/1";
-const CONNECT: &str = "relief/connect/1";
-const LINE: &str = "relief/line/1";
-const SURFACE: &str = "relief/surface/1";
-const SPECTRUM: &str = crate::spectral::SCHEMA;
-const QUICKSTART: &str = "relief/quickstart/1";
-
-impl Results {
-    /// Takes up the results of a JSON document, whose origin serves for messages.
-    pub(crate) fn read(&mut self, json: &str, origin: &str) -> Result<(), Failure> {
-        let document: serde_json::Value = serde_json::from_str(json).map_err(|e| unreadable(origin, &e))?;
-        match document.get("schema").and_then(|s| s.as_str()) {
-            Some(EIGENVALUES) => self.spectra.push(parsed(document, origin)?),
-            Some(SPECTRUM) => self.densities.push(parsed(document, origin)?),
-            Some(SURFACE) => self.surfaces.push(parsed(document, origin)?),
-            Some(CONNECT) => self.connections.push(parsed(document, origin)?),
-            Some(LINE) => self.lines.push(parsed(document, origin)?),
-            Some(QUICKSTART) => {
-                let all =
-                    |key: &str| document.get(key).and_then(|n| n.as_array()).cloned().unwrap_or_default();
-                for network in all("networks") {
-                    self.spectra.push(parsed(network, origin)?);
-                }
-                for spectrum in all("spectra") {
-                    self.densities.push(parsed(spectrum, origin)?);
-                }
-                for surface in all("surfaces") {
-                    self.surfaces.push(parsed(surface, origin)?);
-                }
-            }
-            Some(other) => {
-                return Err(Failure::Input(format!(
-                    "`{origin}` has the schema `{other}`, which cannot be drawn: known are {EIGENVALUES}, {SPECTRUM}, \
-                     {SURFACE}, {LINE}, {CONNECT} and {QUICKSTART}"
-                )));
-            }
-            None => {
-                return Err(Failure::Input(format!(
-                    "`{origin}` does not say what it is: a result of relief has a \"schema\" (save one with --output FILE)"
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    /// The kind that all are of; an error where there are several.
-    pub(crate) fn kind(&self) -> Result<Kind, Failure> {
-        let all = [
-            (Kind::Eigenvalues, self.spectra.len()),
-            (Kind::Spectrum, self.densities.len()),
-            (Kind::Line, self.lines.len()),
-            (Kind::Surface, self.surfaces.len()),
-            (Kind::Connection, self.connections.len()),
-        ];
-        let kinds: Vec<Kind> =
-            all.into_iter().filter(|(_, count)| *count > 0).map(|(kind, _)| kind).collect();
-        match kinds.as_slice() {
-            [kind] => Ok(*kind),
-            [] => Err(Failure::Input("there is no result in these files: save one anew".into())),
-            _ => Err(Failure::Usage(
-                "results of several kinds do not go into one file: write one after the other, or a page with -o FILE.html"
-                    .into(),
-            )),
-        }
-    }
-
-    /// The results of one document.
-    pub(crate) fn of(json: &str, origin: &str) -> Result<Self, Failure> {
-        let mut results = Self::default();
-        results.read(json, origin)?;
-        Ok(results)
-    }
-}
-
 fn parsed<R: DeserializeOwned + Lists>(
     mut document: serde_json::Value,
     origin: &str,
@@ -176,9 +73,23 @@ fn unreadable(origin: &str, problem: &serde_json::Error) -> Failure {
 }
 
 impl<R> Saved<R> {
-    /// The checkpoint's name.
+    /// The checkpoint's name, with that of the part.
     pub(crate) fn name(&self) -> String {
-        stem(&self.checkpoint.path)
+        let name = stem(&self.checkpoint.path);
+        self.part.as_ref().map_or_else(|| name.clone(), |part| format!("{name}: {part}"))
+    }
+
+    /// What it is called beside others: the part alone where all are of one checkpoint.
+    pub(crate) fn called(&self, results: &[Self]) -> String {
+        let alone = results.iter().all(|other| other.checkpoint.path == self.checkpoint.path);
+        let part = self.part.as_ref().filter(|_| alone);
+        part.map_or_else(|| self.name(), |part| format!("layer {part}"))
+    }
+
+    /// The same as a path.
+    fn key(&self) -> String {
+        let name = stem(&self.checkpoint.path);
+        self.part.as_ref().map_or_else(|| name.clone(), |part| format!("{name}/{part}"))
     }
 
     /// Which model, data and precision.
@@ -201,12 +112,35 @@ pub(crate) fn stem(path: &str) -> String {
 
 /// Which checkpoint, model and data each result is about, in a line each.
 pub(crate) fn provenance<R>(results: &[Saved<R>]) -> Vec<String> {
-    distinct(results.iter().map(|saved| format!("{}: {}", saved.name(), saved.about())))
+    distinct(results.iter().map(|saved| format!("{}: {}", stem(&saved.checkpoint.path), saved.about())))
 }
 
 /// Which models and data the results are about, whatever their checkpoints.
 pub(crate) fn subjects<R>(results: &[Saved<R>]) -> Vec<String> {
     distinct(results.iter().map(Saved::about))
+}
+
+/// A quantity's label with what it is of, where all results are of one matrix.
+pub(crate) fn labelled<R>(quantity: &str, results: &[Saved<R>]) -> String {
+    let mut operators = results.iter().map(|saved| saved.operator.as_str());
+    match operators.next() {
+        Some(first) if operators.all(|o| o == first) => match first {
+            "" => quantity.to_string(),
+            "hessian" => format!("{quantity} of the Hessian"),
+            "gauss-newton" => format!("{quantity} of the Gauss-Newton matrix"),
+            other => format!("{quantity} ({other})"),
+        },
+        _ => quantity.to_string(),
+    }
+}
+
+/// A result's name in a legend, with what a curve of it is: the name alone where there are several, else what it is.
+pub(crate) fn series_name<R>(results: &[Saved<R>], saved: &Saved<R>, what: &str) -> String {
+    match (results.len(), what) {
+        (1, _) => what.to_string(),
+        (_, "") => saved.name(),
+        _ => format!("{}: {what}", saved.name()),
+    }
 }
 
 fn distinct(lines: impl Iterator<Item = String>) -> Vec<String> {

@@ -12,6 +12,11 @@ use crate::{numbers, report, table};
 
 /// The schema of the result.
 pub(crate) const SCHEMA: &str = "relief/spectrum/1";
+/// The schema of several, layer by layer.
+pub(crate) const BY_LAYER: &str = "relief/spectrum-by-layer/1";
+/// What [`Distribution::row`] has.
+pub(crate) const HEADS: [&str; 6] =
+    ["parameters", "smallest", "largest", "mean eigenvalue", "share of negative ones", "outliers above"];
 /// Places of the cumulative curve.
 const PLACES: usize = 200;
 /// Places of a density on an even grid, unless narrow Gaussians need more.
@@ -104,6 +109,22 @@ impl Distribution {
             log_density,
             probes: spectrum.probes,
         })
+    }
+
+    /// The most of it in a row: see [`HEADS`].
+    pub(crate) fn row(&self) -> Vec<String> {
+        let [smallest, largest] = self.inner_bounds.map(|v| numbers::with_bound(v, 1e-4 * v.abs()));
+        let Moment { value, standard_error } = self.mean_eigenvalue;
+        let mean = match standard_error {
+            Some(error) => {
+                format!("{} +- {}", numbers::with_bound(value, error / 10.0), numbers::small(error))
+            }
+            None => numbers::small(value),
+        };
+        let Cumulative { value: negative, lower, upper, .. } = self.negative;
+        let outliers = numbers::count(self.outliers.above.values.len());
+        let negative = format!("{negative:.4} ({lower:.4} to {upper:.4})");
+        vec![numbers::count(self.n), smallest, largest, mean, negative, outliers]
     }
 
     /// What was done, in a sentence.

@@ -4,8 +4,9 @@ use relief_hessian::{CumulativeCurve, DensityCurve, LogDensityCurve, Outliers, P
 use relief_plot::{Axis, Figure, Lines, Mark, Panel, Series, studies, terminal};
 use serde::Deserialize;
 
-use crate::exports::Sampled;
-use crate::saved::{Lists, Saved, provenance};
+use crate::exit::Failure;
+use crate::exports::{Array, Sampled};
+use crate::saved::{Kind, Lists, Look, Saved, Shown, labelled, provenance};
 use crate::{numbers, output};
 
 /// A spectral density: what figures and exports need, and no more.
@@ -59,7 +60,7 @@ impl Lists for Distribution {
 
 impl Distribution {
     /// The density curve: `x` and `density`, or `log10`, `positive` and `negative`.
-    pub(crate) fn sampled(&self) -> Sampled {
+    fn curve(&self) -> Sampled {
         let curve = self.density.iter().map(|curve| Sampled {
             axes: vec![("x", curve.x.clone())],
             measures: vec![("density", curve.density.clone())],
@@ -72,7 +73,7 @@ impl Distribution {
     }
 
     /// The cumulative share and its bounds by name.
-    pub(crate) fn cumulative(&self) -> [(&'static str, &[f64]); 6] {
+    fn cumulative(&self) -> [(&'static str, &[f64]); 6] {
         let CumulativeCurve { x, value, quadrature_lower, quadrature_upper, lower, upper } = &self.cumulative;
         [
             ("x", x),
@@ -85,7 +86,7 @@ impl Distribution {
     }
 
     /// What the random vectors saw, one after another: the number of the vector, Ritz values, weights, residuals.
-    pub(crate) fn ritz(&self) -> [(&'static str, Vec<f64>); 4] {
+    fn ritz(&self) -> [(&'static str, Vec<f64>); 4] {
         let all = |of: fn(&Probe) -> &[f64]| self.probes.iter().flat_map(of).copied().collect();
         let numbers = self.probes.iter().enumerate().flat_map(|(i, p)| vec![i as f64; p.values.len()]);
         [
@@ -144,22 +145,38 @@ impl Distribution {
     }
 }
 
-/// What the eigenvalues are of.
-fn label(quantity: &str, results: &[Saved<Distribution>]) -> String {
-    let operators: Vec<&str> = results.iter().map(|saved| saved.operator.as_str()).collect();
-    match operators.first() {
-        Some(first) if operators.iter().all(|o| o == first) => match *first {
-            "hessian" => format!("{quantity} of the Hessian"),
-            "gauss-newton" => format!("{quantity} of the Gauss-Newton matrix"),
-            other => format!("{quantity} ({other})"),
-        },
-        _ => quantity.to_string(),
+impl Shown for Distribution {
+    const KIND: Kind = Kind::Spectrum;
+    const HEADING: &'static str = "Spectral density";
+
+    fn figure(title: &str, results: &[Saved<Self>], _: Look) -> Result<Figure, Failure> {
+        Ok(figure(title, results))
+    }
+
+    fn in_characters(results: &[Saved<Self>], _: Look) -> Result<String, Failure> {
+        Ok(in_characters(results))
+    }
+
+    fn sampled(&self) -> Sampled {
+        self.curve()
+    }
+
+    /// What each random vector saw, one after another (`probe` has its number), the cumulative share and the density.
+    fn arrays(&self) -> Vec<Array> {
+        let mut arrays: Vec<Array> =
+            self.ritz().iter().map(|(name, values)| Array::list(*name, values)).collect();
+        let cumulative = self.cumulative();
+        arrays.extend(
+            cumulative.iter().map(|(name, values)| Array::list(format!("cumulative_{name}"), values)),
+        );
+        arrays.extend(self.curve().arrays());
+        arrays
     }
 }
 
 /// A result's name in a legend; none where it is the only one.
 fn name(results: &[Saved<Distribution>], saved: &Saved<Distribution>) -> String {
-    if results.len() == 1 { String::new() } else { saved.name() }
+    if results.len() == 1 { String::new() } else { saved.called(results) }
 }
 
 /// Densities and cumulative shares of some results.
@@ -201,7 +218,7 @@ fn densities(results: &[Saved<Distribution>]) -> Lines {
         let apart: Vec<f64> = below.values.iter().chain(&above.values).copied().collect();
         let shown = if results.len() == 1 { apart.as_slice() } else { &[] };
         let mut panel = studies::spectral_density("", &curve.x, &curve.density, shown);
-        panel.x.label = label("eigenvalue", results);
+        panel.x.label = labelled("eigenvalue", results);
         if results.len() == 1 {
             let range = length(&curve.x);
             for note in &mut panel.notes {
@@ -214,7 +231,7 @@ fn densities(results: &[Saved<Distribution>]) -> Lines {
             return panel;
         }
         for series in &mut panel.series {
-            series.name = saved.name();
+            series.name = saved.called(results);
             series.mark = Mark::Solid;
         }
         let range = match (all.y.range, panel.y.range) {
@@ -242,7 +259,7 @@ fn cumulative(results: &[Saved<Distribution>]) -> Lines {
             panel.series.iter().cloned().map(|series| Series { name: name(results, saved), ..series });
         all = Lines { series: all.series.into_iter().chain(series).collect(), ..panel };
     }
-    all.x.label = label("eigenvalue", results);
+    all.x.label = labelled("eigenvalue", results);
     all
 }
 
@@ -272,7 +289,9 @@ fn log_densities(results: &[Saved<Distribution>]) -> Lines {
     // A tenth of what one eigenvalue amounts to.
     let least = 0.1 / results.iter().map(|saved| saved.result.n).max().unwrap_or(1) as f64;
     if highest > least {
-        all.y = all.y.between(least, 3.0 * highest);
+        // Many names stand in a legend of many lines, above the curves.
+        let room = if all.series.len() > 4 { 100.0 } else { 3.0 };
+        all.y = all.y.between(least, room * highest);
     }
     all
 }
@@ -296,14 +315,14 @@ fn tails(results: &[Saved<Distribution>]) -> Lines {
 }
 
 fn magnitude(results: &[Saved<Distribution>]) -> Axis {
-    Axis::log(label("|eigenvalue|", results))
+    Axis::log(labelled("|eigenvalue|", results))
 }
 
 /// The densities in characters.
 pub(crate) fn in_characters(results: &[Saved<Distribution>]) -> String {
     let mut curves: Vec<(String, Vec<f64>, Vec<f64>)> = vec![];
     for saved in results {
-        let sampled = saved.result.sampled();
+        let sampled = saved.result.curve();
         let Some((_, x)) = sampled.axes.into_iter().next() else { continue };
         let several = sampled.measures.len() > 1;
         for (side, y) in sampled.measures {

@@ -4,7 +4,8 @@ use relief_plot::{Axis, Field, Figure, Grid, Levels, Panel, Surface as Lit, term
 
 use crate::commands::surface::Show;
 use crate::exit::Failure;
-use crate::saved::{Saved, provenance, subjects};
+use crate::exports::Sampled;
+use crate::saved::{self, Kind, Saved, Shown, provenance, subjects};
 use crate::surfaces::{Plane, Surface};
 use crate::{numbers, output};
 
@@ -20,6 +21,23 @@ struct Look {
     perspective: bool,
     /// From where to where maps reach; each as far as its own points, if absent.
     ranges: Option<[[f64; 2]; 2]>,
+}
+
+impl Shown for Surface {
+    const KIND: Kind = Kind::Surface;
+    const HEADING: &'static str = "The loss on a plane";
+
+    fn figure(title: &str, results: &[Saved<Self>], look: saved::Look) -> Result<Figure, Failure> {
+        figure(title, results, look.show, look.perspective)
+    }
+
+    fn in_characters(results: &[Saved<Self>], look: saved::Look) -> Result<String, Failure> {
+        in_characters(results, look.show)
+    }
+
+    fn sampled(&self) -> Sampled {
+        self.sampled()
+    }
 }
 
 impl Look {

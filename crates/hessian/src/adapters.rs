@@ -7,6 +7,15 @@ use crate::operator::SymmetricOperator;
 use crate::{Error, Result};
 
 /// a A + s I: scaled by `factor`, then shifted by `shift`.
+///
+/// ```
+/// use relief_hessian::{Affine, Dense, Lanczos, Outcome, Silent};
+/// // What a damping of 0.1 adds to every eigenvalue.
+/// let damped = Affine { operator: Dense::new(2, vec![2.0, 0.0, 0.0, 1.0])?, factor: 1.0, shift: 0.1 };
+/// let Outcome::Done(found) = Lanczos::default().run(&damped, None, &mut Silent)? else { unreachable!() };
+/// assert!((found.largest[0].value - 2.1).abs() < 1e-12);
+/// # Ok::<(), relief_hessian::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Affine<A> {
     /// A.
@@ -30,6 +39,16 @@ impl<A: SymmetricOperator> SymmetricOperator for Affine<A> {
 }
 
 /// A + B.
+///
+/// ```
+/// use relief_hessian::{Affine, Dense, Sum, SymmetricOperator};
+/// let (a, b) = (Dense::new(1, vec![5.0])?, Dense::new(1, vec![3.0])?);
+/// let difference = Sum::new(a, Affine { operator: b, factor: -1.0, shift: 0.0 })?;
+/// let mut y = [0.0];
+/// difference.apply(&[1.0], &mut y)?;
+/// assert_eq!(y, [2.0]);
+/// # Ok::<(), relief_hessian::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Sum<A, B> {
     left: A,
@@ -62,6 +81,16 @@ impl<A: SymmetricOperator, B: SymmetricOperator> SymmetricOperator for Sum<A, B>
 }
 
 /// P A P with P the projection onto the complement of given orthonormal vectors: A with known eigenvectors moved to 0.
+///
+/// ```
+/// use relief_hessian::{Deflated, Dense, Lanczos, Outcome, Silent};
+/// let a = Dense::new(2, vec![4.0, 0.0, 0.0, 1.0])?;
+/// let Outcome::Done(first) = Lanczos::default().run(&a, None, &mut Silent)? else { unreachable!() };
+/// let rest = Deflated::new(a, first.vectors)?;
+/// let Outcome::Done(second) = Lanczos::default().run(&rest, None, &mut Silent)? else { unreachable!() };
+/// assert!((second.largest[0].value - 1.0).abs() < 1e-9);
+/// # Ok::<(), relief_hessian::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Deflated<A> {
     operator: A,
@@ -111,6 +140,16 @@ impl<A: SymmetricOperator> SymmetricOperator for Deflated<A> {
 }
 
 /// The block of A that belongs to some ranges of entries.
+///
+/// ```
+/// use relief_hessian::{Dense, Restricted, SymmetricOperator};
+/// let a = Dense::new(3, vec![2.0, 1.0, 5.0, 1.0, 3.0, 7.0, 5.0, 7.0, 4.0])?;
+/// let corners = Restricted::new(a, vec![0..1, 2..3])?;
+/// let mut y = [0.0; 2];
+/// corners.apply(&[1.0, 1.0], &mut y)?;
+/// assert_eq!(y, [7.0, 9.0]);
+/// # Ok::<(), relief_hessian::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Restricted<A> {
     operator: A,
@@ -151,6 +190,16 @@ impl<A: SymmetricOperator> SymmetricOperator for Restricted<A> {
 }
 
 /// D A D with D the diagonal matrix of given scales: A in other units.
+///
+/// ```
+/// use relief_hessian::{Dense, Scaled, SymmetricOperator};
+/// let a = Dense::new(2, vec![2.0, 1.0, 1.0, 3.0])?;
+/// let preconditioned = Scaled::preconditioned(a, &[4.0, 1.0])?;
+/// let mut y = [0.0; 2];
+/// preconditioned.apply(&[1.0, 0.0], &mut y)?;
+/// assert_eq!(y, [0.5, 0.5]);
+/// # Ok::<(), relief_hessian::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Scaled<A> {
     operator: A,
@@ -179,6 +228,10 @@ impl<A: SymmetricOperator> Scaled<A> {
         }
         Self::new(operator, diagonal.iter().map(|p| 1.0 / p.sqrt()).collect())
     }
+
+    fn scale(&self, x: &mut [f64]) {
+        x.iter_mut().zip(&self.scales).for_each(|(x, s)| *x *= s);
+    }
 }
 
 impl<A: SymmetricOperator> SymmetricOperator for Scaled<A> {
@@ -187,10 +240,19 @@ impl<A: SymmetricOperator> SymmetricOperator for Scaled<A> {
     }
 
     fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
-        let scaled: Vec<f64> = x.iter().zip(&self.scales).map(|(x, s)| x * s).collect();
+        let mut scaled = x.to_vec();
+        self.scale(&mut scaled);
         self.operator.apply(&scaled, y)?;
-        y.iter_mut().zip(&self.scales).for_each(|(y, s)| *y *= s);
+        self.scale(y);
         Ok(())
+    }
+
+    fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+        let mut scaled = xs.to_vec();
+        scaled.iter_mut().for_each(|x| self.scale(x));
+        let mut products = self.operator.apply_block(&scaled)?;
+        products.iter_mut().for_each(|y| self.scale(y));
+        Ok(products)
     }
 }
 

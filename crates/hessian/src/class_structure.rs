@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use faer::{Mat, Side};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::lanczos::vectors::{coefficients, dot, norm, scale, subtract};
 use crate::{Curvature, DEFAULT_MEMORY, Error, FiniteSum, Parameters, Result};
@@ -15,7 +15,7 @@ use crate::{Curvature, DEFAULT_MEMORY, Error, FiniteSum, Parameters, Result};
 /// - *cross-class*: the means `g_cy` over the examples of a class, less `g_c`; rank C (C - 2) at most;
 /// - *own label*: the means `g_cc`;
 /// - *within*: what is left of each `g_icy`; the bulk.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassStructure {
     /// Traces of the four parts, which add up to the Gauss-Newton matrix' trace.
     pub traces: Traces,
@@ -34,7 +34,7 @@ pub struct ClassStructure {
 }
 
 /// Traces of the parts of a Gauss-Newton matrix.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Traces {
     /// Of the part between classes.
     pub between: f64,

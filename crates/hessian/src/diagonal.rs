@@ -9,10 +9,10 @@ use crate::lanczos::{Observer, Outcome, ROUNDING_UNITS, vectors};
 use crate::operator::SymmetricOperator;
 use crate::sampling::independent::SignProducts;
 use crate::sampling::probes::Entries;
-use crate::sampling::run::{Conclusion, Method};
+use crate::sampling::run::{Conclusion, Ending, Method};
 use crate::sampling::sketch::Sketch;
 use crate::sampling::work::{Work, misplaced};
-use crate::sampling::{EstimateState, EstimateStatus, Estimating, Sampling};
+use crate::sampling::{EstimateState, EstimateStatus, Estimating, Interim, Sampling};
 
 /// How the diagonal is estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub struct DiagonalEstimate {
     pub method: DiagonalMethod,
     /// How it ended.
     pub status: EstimateStatus,
+    /// The Euclidean norm of the estimate at every conclusion, the last one being this estimate's.
+    #[serde(default)]
+    pub history: Vec<Interim>,
 }
 
 /// An estimated vector.
@@ -66,7 +69,7 @@ struct Vector {
 }
 
 impl Conclusion for Vector {
-    fn size(&self) -> f64 {
+    fn value(&self) -> f64 {
         vectors::norm(&self.values)
     }
 
@@ -103,14 +106,15 @@ impl Diagonal {
         state.belongs_to(&format!("{self:?}"), operator.dim())?;
         let outcome =
             self.sampling.run(&self.method(), operator, state, observer, |work| self.conclude(work))?;
-        Ok(outcome.map(|(vector, status, products)| DiagonalEstimate {
-            values: vector.values,
-            standard_errors: vector.standard_errors,
-            error_estimate: vector.error,
-            samples: vector.samples,
+        Ok(outcome.map(|Ending { conclusion, status, products, history }| DiagonalEstimate {
+            values: conclusion.values,
+            standard_errors: conclusion.standard_errors,
+            error_estimate: conclusion.error,
+            samples: conclusion.samples,
             products,
             method: self.method,
             status,
+            history,
         }))
     }
 

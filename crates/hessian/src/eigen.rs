@@ -1,12 +1,12 @@
 //! Eigenpairs that say how good they are.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::lanczos::Wanted;
 use crate::spectrum::Probe;
 
 /// An eigenvalue and its certificate.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EigenPair {
     /// Rayleigh quotient y'Ay of the unit vector y.
     pub value: f64,
@@ -25,7 +25,7 @@ pub struct EigenPair {
 }
 
 /// How a search ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Every pair met the tolerance.
@@ -50,7 +50,7 @@ impl Status {
 }
 
 /// The result of a search.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Eigen {
     /// The largest, descending.
     pub largest: Vec<EigenPair>,

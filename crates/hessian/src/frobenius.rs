@@ -8,11 +8,11 @@ use crate::operator::SymmetricOperator;
 use crate::sampling::independent::Forms;
 use crate::sampling::leave_out::LeaveOut;
 use crate::sampling::probes::Entries;
-use crate::sampling::run::Method;
+use crate::sampling::run::{Ending, Method};
 use crate::sampling::sketch::Sketch;
 use crate::sampling::statistics::{Scalar, exchangeable, independent};
 use crate::sampling::work::{Work, misplaced};
-use crate::sampling::{EstimateState, EstimateStatus, Estimating, Sampling};
+use crate::sampling::{EstimateState, EstimateStatus, Estimating, Interim, Sampling};
 
 /// How the Frobenius norm is estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
@@ -52,6 +52,13 @@ pub struct FrobeniusEstimate {
     pub method: FrobeniusMethod,
     /// How it ended.
     pub status: EstimateStatus,
+    /// Roots of the samples one by one, estimates of |A|^2 whose mean the square of the value is; 0 where
+    /// one is negative.
+    #[serde(default)]
+    pub estimates: Vec<f64>,
+    /// What was concluded on the way, the last being this estimate.
+    #[serde(default)]
+    pub history: Vec<Interim>,
 }
 
 impl Frobenius {
@@ -82,13 +89,15 @@ impl Frobenius {
         state.belongs_to(&format!("{self:?}"), operator.dim())?;
         let outcome =
             self.sampling.run(&self.method(), operator, state, observer, |work| self.conclude(work))?;
-        Ok(outcome.map(|(scalar, status, products)| FrobeniusEstimate {
-            value: scalar.value,
-            error_estimate: scalar.error,
-            samples: scalar.samples,
+        Ok(outcome.map(|Ending { conclusion, status, products, history }| FrobeniusEstimate {
+            value: conclusion.value,
+            error_estimate: conclusion.error,
+            samples: conclusion.samples.len(),
             products,
             method: self.method,
             status,
+            estimates: conclusion.samples,
+            history,
         }))
     }
 
@@ -110,7 +119,8 @@ impl Frobenius {
         let value = square.value.sqrt();
         // d sqrt(x) = dx / (2 sqrt(x)).
         let error = if value > 0.0 { 0.5 * square.error / value } else { 0.0 };
-        Ok(Scalar { value, error, ..square }.with_rounding(0.0, self.sampling.unit_roundoff))
+        let samples = square.samples.iter().map(|x| x.max(0.0).sqrt()).collect();
+        Ok(Scalar { value, error, samples }.with_rounding(0.0, self.sampling.unit_roundoff))
     }
 }
 

@@ -9,6 +9,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod adapters;
+mod blocks;
 mod candle_objective;
 mod check;
 mod class_structure;
@@ -34,6 +35,7 @@ mod tangent_kernel;
 mod trace;
 
 pub use adapters::{Affine, Counted, Deflated, Restricted, Scaled, Sum};
+pub use blocks::{BlockDiagonal, ParameterGroup};
 pub use candle_objective::CandleObjective;
 pub use check::{Finding, Report, check};
 pub use class_structure::{ClassStructure, Traces};
@@ -54,7 +56,7 @@ pub use objective::{
 pub use operator::{Dense, SymmetricOperator};
 pub use outer::{OuterProducts, RankOne};
 pub use parameters::{Parameters, matching};
-pub use sampling::{EstimateState, EstimateStatus, Estimating, Sampling, Target};
+pub use sampling::{EstimateState, EstimateStatus, Estimating, Interim, Sampling, Target};
 pub use spectral_sum::{SpectralSum, SpectralSumEstimate, Summand};
 pub use spectrum::{
     Cumulative, CumulativeCurve, DensityCurve, LogDensityCurve, Moment, Outliers, Plan, Probe,

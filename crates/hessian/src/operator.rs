@@ -36,6 +36,20 @@ impl<A: SymmetricOperator + ?Sized> SymmetricOperator for &A {
     }
 }
 
+impl<T: SymmetricOperator + ?Sized> SymmetricOperator for Box<T> {
+    fn dim(&self) -> usize {
+        (**self).dim()
+    }
+
+    fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
+        (**self).apply(x, y)
+    }
+
+    fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+        (**self).apply_block(xs)
+    }
+}
+
 /// A symmetric matrix held entry by entry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dense {

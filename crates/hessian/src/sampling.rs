@@ -95,6 +95,17 @@ impl EstimateStatus {
     }
 }
 
+/// What was concluded from the products up to some point.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interim {
+    /// Products so far.
+    pub products: usize,
+    /// The value that they give; of a vector, its norm.
+    pub value: f64,
+    /// Its error estimate.
+    pub error_estimate: f64,
+}
+
 /// Where an estimation stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimating {
@@ -104,7 +115,7 @@ pub struct Estimating {
     pub planned: usize,
     /// Products at most.
     pub max_products: usize,
-    /// The size of the last conclusion's value (of a vector, its norm), where there was one since the run began or resumed.
+    /// The size of the last conclusion's value (of a vector, its norm), where there was one.
     pub value: Option<f64>,
     /// Its error estimate.
     pub error_estimate: Option<f64>,

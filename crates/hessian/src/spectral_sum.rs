@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::lanczos::{Observer, Outcome};
 use crate::operator::SymmetricOperator;
-use crate::sampling::run::Method;
+use crate::sampling::run::{Ending, Method};
 use crate::sampling::work::{Work, misplaced};
-use crate::sampling::{EstimateState, EstimateStatus, Estimating, Sampling};
+use crate::sampling::{EstimateState, EstimateStatus, Estimating, Interim, Sampling};
 use crate::{Error, Result};
 
 pub(crate) use quadrature::Quadrature;
+use quadrature::Sum;
 
 /// What is summed over all n eigenvalues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,6 +54,12 @@ pub struct SpectralSumEstimate {
     pub products: usize,
     /// How it ended.
     pub status: EstimateStatus,
+    /// The probes one by one, whose mean the value is.
+    #[serde(default)]
+    pub estimates: Vec<f64>,
+    /// What was concluded on the way, the last being this estimate.
+    #[serde(default)]
+    pub history: Vec<Interim>,
 }
 
 impl SpectralSum {
@@ -89,14 +96,20 @@ impl SpectralSum {
             _ => Err(misplaced()),
         };
         let outcome = self.sampling.run(&METHOD, operator, state, observer, conclude)?;
-        Ok(outcome.map(|(sum, status, products)| SpectralSumEstimate {
-            value: sum.scalar.value,
-            error_estimate: sum.scalar.error,
-            probes: sum.scalar.samples,
-            quadrature_error: sum.quadrature_error,
-            products,
-            status,
-        }))
+        Ok(outcome.map(
+            |Ending { conclusion: Sum { scalar, quadrature_error }, status, products, history }| {
+                SpectralSumEstimate {
+                    value: scalar.value,
+                    error_estimate: scalar.error,
+                    probes: scalar.samples.len(),
+                    quadrature_error,
+                    products,
+                    status,
+                    estimates: scalar.samples,
+                    history,
+                }
+            },
+        ))
     }
 }
 

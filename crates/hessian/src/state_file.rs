@@ -38,10 +38,11 @@ impl StateFile {
         let metadata =
             [("kind", kind), ("settings", &self.settings), ("context", context), ("counts", &counts)];
         let metadata = metadata.map(|(k, v)| (k.to_string(), v.to_string())).into();
-        let bytes =
-            safetensors::serialize(&tensors, Some(metadata)).map_err(|e| Error::State(e.to_string()))?;
         let partial = path.with_extension("partial");
-        std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).map_err(|e| {
+        // List after list: a state may be as large as what memory is left.
+        let written = safetensors::serialize_to_file(&tensors, Some(metadata), &partial);
+        let written = written.map_err(|e| e.to_string());
+        written.and_then(|()| std::fs::rename(&partial, path).map_err(|e| e.to_string())).map_err(|e| {
             // Best effort: the state could not be written, and neither must half of it stay.
             let _ = std::fs::remove_file(&partial);
             Error::State(format!("the state cannot be written to `{}`: {e}", path.display()))

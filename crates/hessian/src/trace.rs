@@ -12,11 +12,11 @@ use crate::lanczos::{Observer, Outcome};
 use crate::operator::SymmetricOperator;
 use crate::sampling::independent::Forms;
 use crate::sampling::probes::Entries;
-use crate::sampling::run::Method;
+use crate::sampling::run::{Ending, Method};
 use crate::sampling::sketch::Sketch;
 use crate::sampling::statistics::Scalar;
 use crate::sampling::work::{Work, misplaced};
-use crate::sampling::{EstimateState, EstimateStatus, Estimating, Sampling};
+use crate::sampling::{EstimateState, EstimateStatus, Estimating, Interim, Sampling};
 
 pub(crate) use hutch_plus_plus::HutchPlusPlus;
 pub(crate) use xnystrace::Nystrom;
@@ -72,6 +72,12 @@ pub struct TraceEstimate {
     pub method: TraceMethod,
     /// How it ended.
     pub status: EstimateStatus,
+    /// The samples one by one, whose mean the value is.
+    #[serde(default)]
+    pub estimates: Vec<f64>,
+    /// What was concluded on the way, the last being this estimate.
+    #[serde(default)]
+    pub history: Vec<Interim>,
 }
 
 impl Trace {
@@ -105,13 +111,15 @@ impl Trace {
         state.belongs_to(&format!("{self:?}"), operator.dim())?;
         let outcome =
             self.sampling.run(&self.method(), operator, state, observer, |work| self.conclude(work))?;
-        Ok(outcome.map(|(scalar, status, products)| TraceEstimate {
-            value: scalar.value,
-            error_estimate: scalar.error,
-            samples: scalar.samples,
+        Ok(outcome.map(|Ending { conclusion, status, products, history }| TraceEstimate {
+            value: conclusion.value,
+            error_estimate: conclusion.error,
+            samples: conclusion.samples.len(),
             products,
             method: self.method,
             status,
+            estimates: conclusion.samples,
+            history,
         }))
     }
 

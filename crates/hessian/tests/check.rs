@@ -3,12 +3,15 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Device, Tensor};
 use common::Fixture;
 use relief_autodiff::rule::Elementwise;
 use relief_autodiff::{GraphBuilder, Value};
-use relief_hessian::{Batch, GraphObjective, Parameters, Report, check};
+use relief_hessian::{
+    Batch, Evaluation, GraphObjective, Linearization, Objective, Parameters, Report, Result, check,
+};
 
 /// sin, with one of its derivatives spoilt.
 #[derive(Debug)]
@@ -95,4 +98,114 @@ fn networks_with_kinks_pass_and_say_so() {
     for statistics in [false, true] {
         assert!(check(&fixture.objective(DType::F64, 64, statistics), 0).unwrap().passed());
     }
+}
+
+/// One objective after the other, in turn: what is left of randomness in a model or its data, as far as a caller can see.
+struct Changing {
+    turns: Vec<GraphObjective>,
+    calls: AtomicUsize,
+}
+
+impl Changing {
+    fn new(turns: Vec<GraphObjective>) -> Self {
+        Self { turns, calls: AtomicUsize::new(0) }
+    }
+
+    fn next(&self) -> &GraphObjective {
+        &self.turns[self.calls.fetch_add(1, Ordering::Relaxed) % self.turns.len()]
+    }
+}
+
+impl Objective for Changing {
+    fn parameters(&self) -> &Parameters {
+        self.turns[0].parameters()
+    }
+    fn batches(&self) -> usize {
+        self.turns[0].batches()
+    }
+    fn weight(&self, batch: usize) -> f64 {
+        self.turns[0].weight(batch)
+    }
+    fn evaluate(&self, at: &Parameters, batch: usize) -> Result<Evaluation> {
+        self.next().evaluate(at, batch)
+    }
+    fn linearize(&self, at: &Parameters, batch: usize) -> Result<Box<dyn Linearization>> {
+        self.next().linearize(at, batch)
+    }
+}
+
+#[track_caller]
+fn assert_changing(what: &str, turns: Vec<GraphObjective>) {
+    assert!(check(&turns[0], 0).unwrap().passed(), "{what}: by itself it is right");
+    let report = check(&Changing::new(turns), 0).unwrap();
+    assert!(failed(&report).contains(&"the same digits twice"), "{what}: {report:?}");
+    let culprit = report.findings[0].culprit.as_ref().unwrap();
+    assert!(culprit.contains("dropout, shuffling"), "{what}: {culprit}");
+}
+
+/// The examples of a fixture at these places, in these batches, with a factor for every input.
+fn drawn(fixture: &Fixture, places: &[u32], batches: usize, factors: &[f64]) -> Vec<Batch> {
+    let size = places.len() / batches;
+    let one = |places: &[u32]| {
+        let places = Tensor::new(places, &Device::Cpu).unwrap();
+        let x = fixture.x.index_select(&places, 0).unwrap().to_dtype(DType::F64).unwrap();
+        let mask: Vec<f64> = (0..x.elem_count()).map(|i| factors[i * 7 % 11 % factors.len()]).collect();
+        let mask = Tensor::from_vec(mask, x.dims(), &Device::Cpu).unwrap();
+        let x = (x * mask).unwrap();
+        Batch { tensors: vec![x, fixture.y.index_select(&places, 0).unwrap()], examples: size }
+    };
+    places.chunks(size).map(one).collect()
+}
+
+#[test]
+fn dropout_is_found() {
+    let fixture = Fixture::new("digits-mlp-tanh");
+    let places: Vec<u32> = (0..20).collect();
+    let masks: [&[f64]; 3] = [&[2.0, 0.0], &[0.0, 2.0], &[2.0, 0.0, 0.0, 2.0]];
+    let turns =
+        masks.map(|mask| fixture.objective_over(DType::F64, drawn(&fixture, &places, 1, mask), false));
+    assert_changing("dropout", turns.into());
+}
+
+#[test]
+fn shuffled_batches_that_have_their_own_statistics_are_found() {
+    let fixture = Fixture::new("fashion-cnn-bn");
+    let shuffled = |step: u32| -> Vec<u32> { (0..64).map(|i| i * step % 64).collect() };
+    let turns = [1, 5, 29]
+        .map(|step| fixture.objective_over(DType::F64, drawn(&fixture, &shuffled(step), 4, &[1.0]), true));
+    assert_changing("shuffled batch norm", turns.into());
+}
+
+#[test]
+fn a_last_batch_that_is_dropped_after_shuffling_is_found() {
+    let fixture = Fixture::new("digits-mlp-tanh");
+    // Of 22 examples, each time two others are left out.
+    let kept = |start: u32| -> Vec<u32> { (start..start + 20).map(|i| i % 22).collect() };
+    let turns = [0, 5, 11]
+        .map(|start| fixture.objective_over(DType::F64, drawn(&fixture, &kept(start), 2, &[1.0]), false));
+    assert_changing("a dropped batch", turns.into());
+}
+
+/// A gradient that drifts by no more than an accumulated sum in another order would.
+#[test]
+fn a_gradient_that_drifts_in_its_last_digits_is_found() {
+    let fixture = Fixture::new("digits-mlp-tanh");
+    let places: Vec<u32> = (0..20).collect();
+    let turns = [1.0, 1.0 + 1e-12]
+        .map(|factor| fixture.objective_over(DType::F64, drawn(&fixture, &places, 1, &[factor]), false));
+    assert_changing("the last digits", turns.into());
+}
+
+#[test]
+fn a_parameter_that_the_model_never_asks_for_is_refused() {
+    let tensor = |n: usize| Tensor::ones((1, n), DType::F64, &Device::Cpu).unwrap();
+    let named = [("lost.weight".to_string(), tensor(3)), ("w".to_string(), tensor(4))];
+    let batch = Batch { tensors: vec![tensor(4)], examples: 1 };
+    let error =
+        GraphObjective::new(Parameters::new(named).unwrap(), BTreeMap::new(), vec![batch], |g, batch| {
+            let outputs = batch[0].linear(&g.parameter("w", &[1, 4])?, None)?;
+            let loss = outputs.sqr()?.mean_all()?;
+            Ok((outputs, loss))
+        });
+    assert!(error.unwrap_err().to_string().contains("does not use the parameter `lost.weight`"));
 }

@@ -1,7 +1,9 @@
 //! The algebra of operators: each adapter against the matrix it stands for.
 
 use proptest::prelude::*;
-use relief_hessian::{Affine, Counted, Deflated, Dense, Restricted, Result, Scaled, Sum, SymmetricOperator};
+use relief_hessian::{
+    Affine, BlockDiagonal, Counted, Deflated, Dense, Restricted, Result, Scaled, Sum, SymmetricOperator,
+};
 
 /// A symmetric matrix with entries in -1..1.
 fn symmetric(n: usize) -> impl Strategy<Value = Vec<f64>> {
@@ -38,6 +40,15 @@ proptest! {
         let kept = [1, 2, 5];
         let block = Restricted::new(&left, vec![1..3, 5..6]).unwrap();
         prop_assert!(close(&columns(&block), |i, j| a[kept[i] * N + kept[j]]));
+        // Rows 0, 1, 5 and 6 are one block, the others another.
+        let part = BlockDiagonal::new(&left, vec![vec![0..2, 5..7], vec![2..5]]).unwrap();
+        let inside = |i: usize| (2..5).contains(&i);
+        let kept = |i, j| if inside(i) == inside(j) { a[i * N + j] } else { 0.0 };
+        prop_assert!(close(&columns(&part), kept));
+        let mut image = vec![0.0; N];
+        part.apply(&b[..N], &mut image).unwrap();
+        let sums = |i: usize| (0..N).map(|j| kept(i, j) * b[j]).sum::<f64>();
+        prop_assert!(image.iter().enumerate().all(|(i, y)| (y - sums(i)).abs() < 1e-13));
     }
 
     #[test]
@@ -74,6 +85,10 @@ fn what_is_no_symmetric_operator_is_refused() {
         Sum::new(&two, &three).map(drop),
         Restricted::new(&three, vec![0..1, 1..4]).map(drop),
         Restricted::new(&three, vec![1..2, 0..1]).map(drop),
+        BlockDiagonal::new(&three, vec![vec![0..1], vec![2..3]]).map(drop),
+        BlockDiagonal::new(&three, vec![vec![0..2], vec![1..3]]).map(drop),
+        BlockDiagonal::new(&three, vec![vec![0..2], vec![2..4]]).map(drop),
+        BlockDiagonal::new(&three, vec![vec![0..3], vec![]]).map(drop),
         Scaled::new(&two, vec![1.0; 3]).map(drop),
         Scaled::new(&two, vec![1.0, f64::NAN]).map(drop),
         Deflated::new(&two, vec![vec![1.0, 1.0]]).map(drop),

@@ -13,12 +13,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adam;
 mod archive;
 mod element;
 mod error;
 mod fit;
 mod inspect;
 mod non_finite;
+mod optimizer;
 mod pickle;
 mod prefix;
 mod safetensors_file;
@@ -36,6 +38,7 @@ use candle_core::{DType, Tensor};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use adam::AdamMemory;
 pub use element::ElementType;
 pub use error::{CheckpointError, ShapeMismatch};
 pub use inspect::{Inspection, TensorInspection, TensorRole};

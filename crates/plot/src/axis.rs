@@ -11,25 +11,27 @@ pub enum Scale {
     Linear,
     /// Equal ratios take equal lengths; numbers that are not positive are left out.
     Log,
+    /// As linear, with numbers at whole ones only: ranks, epochs.
+    Counts,
 }
 
 impl Scale {
     /// Whether a number has a place on such an axis.
     pub(crate) fn shows(self, v: f64) -> bool {
-        v.is_finite() && (self == Self::Linear || v > 0.0)
+        v.is_finite() && (self != Self::Log || v > 0.0)
     }
 
     /// The number whose differences are lengths.
     pub(crate) fn length(self, v: f64) -> f64 {
         match self {
-            Self::Linear => v,
+            Self::Linear | Self::Counts => v,
             Self::Log => v.ln(),
         }
     }
 
     pub(crate) fn value_at(self, l: f64) -> f64 {
         match self {
-            Self::Linear => l,
+            Self::Linear | Self::Counts => l,
             Self::Log => l.exp(),
         }
     }
@@ -57,6 +59,11 @@ impl Axis {
         Self { label: label.into(), scale: Scale::Log, range: None }
     }
 
+    /// An axis for whole numbers over the data's range.
+    pub fn counts(label: impl Into<String>) -> Self {
+        Self { label: label.into(), scale: Scale::Counts, range: None }
+    }
+
     /// The same axis from `low` to `high`.
     #[must_use]
     pub fn between(self, low: f64, high: f64) -> Self {
@@ -79,6 +86,7 @@ impl Axis {
                 let around = if low == 0.0 { 1.0 } else { 0.1 * low.abs() };
                 [low - around, high + around]
             }
+            Scale::Counts if high <= low => [low - 1.0, high + 1.0],
             Scale::Log if high / low < 1.0 + 1e-12 => [low / 2.0, high * 2.0],
             scale => {
                 let (low, high) = (scale.length(low), scale.length(high));

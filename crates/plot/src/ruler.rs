@@ -122,6 +122,9 @@ impl Ruler {
         for power in finest..finest + 4 {
             for (multiple, parts) in [(1.0, 2.0), (2.0, 2.0), (5.0, 5.0)] {
                 let step = multiple * 10f64.powi(power);
+                if self.scale == Scale::Counts && step < 0.99 {
+                    continue;
+                }
                 let (first, last) = ((self.low / step - 1e-9).ceil(), (self.high / step + 1e-9).floor());
                 if (last - first).is_nan() || last - first > 4.0 * MOST as f64 {
                     continue;
@@ -134,7 +137,8 @@ impl Ruler {
                     })
                     .collect();
                 if self.have_room(&ticks, room, way) {
-                    let fine = step / parts;
+                    let whole = self.scale == Scale::Counts && step / parts < 0.99;
+                    let fine = if whole { step } else { step / parts };
                     let count = (span / fine) as usize + 2;
                     let first = (self.low / fine).ceil();
                     self.minor =
@@ -265,6 +269,12 @@ mod tests {
         assert_eq!(labels(Scale::Linear, [0.0, 10.0], 300.0), ["0", "2", "4", "6", "8", "10"]);
         assert_eq!(labels(Scale::Linear, [-1.0, 1.0], 300.0), ["−1.0", "−0.5", "0.0", "0.5", "1.0"]);
         assert_eq!(labels(Scale::Linear, [0.0, 4000.0], 260.0), ["0", "1000", "2000", "3000", "4000"]);
+    }
+
+    #[test]
+    fn ranks_have_whole_numbers() {
+        assert_eq!(labels(Scale::Counts, [0.8, 5.2], 400.0), ["1", "2", "3", "4", "5"]);
+        assert_eq!(labels(Scale::Counts, [0.0, 2.0], 400.0), ["0", "1", "2"]);
     }
 
     #[test]

@@ -113,7 +113,9 @@ fn compiled(module: &str) -> Result<&'static str> {
         [const { OnceLock::new() }; source::MODULES.len()];
     let place = source::MODULES.iter().position(|(name, _)| *name == module).unwrap_or(0);
     let code = COMPILED[place].get_or_init(|| {
-        let options = CompileOptions { name: Some(format!("{module}.cu")), ..CompileOptions::default() };
+        // Without contractions, so that a function has the same digits in every kernel, and those that the tests saw.
+        let name = Some(format!("{module}.cu"));
+        let options = CompileOptions { name, fmad: Some(false), ..CompileOptions::default() };
         match compile_ptx_with_opts(source::for_the_device(module), options) {
             Ok(code) => Ok(code.to_src()),
             Err(cause) => Err(format!("NVRTC does not compile the kernels of `{module}`: {cause:?}")),

@@ -44,6 +44,24 @@ impl View {
         }
     }
 
+    /// Whether the large tensor is the small one over and over.
+    pub(super) fn is_periodic(&self) -> bool {
+        self.repeat == 1 && self.inner == 1
+    }
+
+    /// The entries of the small tensor at the places of the large one from `start` on.
+    pub(super) fn repeat<T: Copy>(&self, small: &[T], start: usize, out: &mut [T]) {
+        let (mut at, end) = (start, start + out.len());
+        let mut rest = out;
+        while at < end {
+            let run = at / self.inner;
+            let length = ((run + 1) * self.inner).min(end) - at;
+            let (now, later) = rest.split_at_mut(length);
+            now.fill(small[run / (self.outer * self.channel) * self.channel + run % self.channel]);
+            (at, rest) = (at + length, later);
+        }
+    }
+
     /// Entries of the small tensor.
     pub(crate) fn small(&self) -> usize {
         self.repeat * self.channel

@@ -231,14 +231,20 @@ pub(super) fn output_adjoint<T: Real>(
     ));
 }
 
-/// Transforms 3x3 weights [channels, 3, 3], turned by half a turn where `flipped`.
+/// Transforms the 3x3 weights of `channels` channels that lie `stride` apart, turned by half a turn where `flipped`.
 #[inline(always)]
-pub(super) fn weights<T: Real>(channels: usize, w: &[T], flipped: bool, out: &mut [T], plane: usize) {
+pub(super) fn weights<T: Real>(
+    (channels, stride): (usize, usize),
+    w: &[T],
+    flipped: bool,
+    out: &mut [T],
+    plane: usize,
+) {
     for_channels!(T, channels, |channel, L| both_axes::<T, L, 3, 6>(
         #[inline(always)]
         |i, j| {
             let tap = if flipped { 8 - (3 * i + j) } else { 3 * i + j };
-            from_fn(|l| w[(channel + l) * 9 + tap])
+            from_fn(|l| w[(channel + l) * stride + tap])
         },
         weight_axis,
         #[inline(always)]

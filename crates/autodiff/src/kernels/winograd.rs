@@ -11,6 +11,7 @@ use std::ops::Range;
 use super::convolution::in_parts;
 use super::geometry::Geometry;
 use super::matrix::{Matrix, multiply_add_strided};
+use super::panels::{self, Panel};
 use super::scratch::with_buffer;
 use super::tiling::Tiling;
 use super::transform::{self, Place, SIDE};
@@ -106,15 +107,8 @@ fn with_zeros<T: Real>(channels: usize, work: impl FnOnce(&[T])) {
     });
 }
 
-/// Convolves by tiles: the matrices of `weights` are [place, from, to], or [place, to, from] where `transposed`.
-fn by_tiles<T: Real>(
-    tiling: Tiling,
-    [from, to]: [usize; 2],
-    images: &[&[T]],
-    weights: &[&[T]],
-    transposed: bool,
-    y: &mut [T],
-) {
+/// Convolves by tiles; the transformed weights of every place lie in panels.
+fn by_tiles<T: Real>(tiling: Tiling, [from, to]: [usize; 2], images: &[&[T]], weights: &[&[T]], y: &mut [T]) {
     let block = tiling.block_rows(PLACES * (from + to), BLOCK);
     let mut pieces = vec![];
     let mut rest = y;
@@ -128,44 +122,55 @@ fn by_tiles<T: Real>(
     pieces.into_par_iter().for_each(|(rows, piece)| {
         let tiles = rows.len() * tiling.columns;
         let (wide, deep) = (plane(tiles, from), plane(tiles, to));
+        let panels = from * panels::padded::<T>(to);
         with_buffer(PLACES * (wide + deep), |buffer| {
             let (unfolded, products) = buffer.split_at_mut(PLACES * wide);
             for (nth, (x, w)) in images.iter().zip(weights).enumerate() {
                 input_tiles(tiling, rows.clone(), from, x, unfolded);
-                for place in 0..PLACES {
-                    let lhs = Matrix::rows_of(&unfolded[place * wide..], from);
-                    let rhs = &w[place * from * to..];
-                    let rhs = if transposed {
-                        Matrix::rows_of(rhs, from).transposed()
-                    } else {
-                        Matrix::rows_of(rhs, to)
-                    };
-                    let out = &mut products[place * deep..][..tiles * to];
-                    multiply_add_strided(out, to, tiles, to, from, lhs, rhs, nth > 0);
-                }
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for place in 0..PLACES {
+                            let tiles_of_place = &unfolded[place * wide..][..tiles * from];
+                            let out = &mut products[place * deep..][..tiles * to];
+                            let w = &w[place * panels..][..panels];
+                            panels::multiply(out, tiles_of_place, w, [from, to], nth > 0);
+                        }
+                    },
+                );
             }
             finish(tiling, rows, to, products, piece);
         });
     });
 }
 
-/// Runs `work` on the pairs' transformed weights, [place, `out_channels`, `in_channels`]; with `flipped` those of the
-/// convolution that is the adjoint in x, whose kernel is turned by half a turn.
+/// Runs `work` on the pairs' transformed weights, place by place in panels of the matrix [from, to]; with `flipped` those of
+/// the convolution that is the adjoint in x, whose kernel is turned by half a turn.
 fn with_weights<T: Real, R>(
     geometry: &Geometry,
     pairs: &[(&[T], &[T])],
     flipped: bool,
     work: impl FnOnce(&[&[T]]) -> R,
 ) -> R {
-    let (rows, channels) = (geometry.out_channels, geometry.in_channels);
-    let size = PLACES * rows * channels;
+    let (by_output, by_input) =
+        ((geometry.out_channels, geometry.in_channels * 9), (geometry.in_channels, 9));
+    let ((from, step), (to, stride)) = if flipped { (by_output, by_input) } else { (by_input, by_output) };
+    let plane = from * panels::padded::<T>(to);
+    let size = PLACES * plane;
     with_buffer(pairs.len() * size, |buffer| {
+        if plane > from * to {
+            buffer.fill(T::zero());
+        }
         for (out, (_, w)) in buffer.chunks_exact_mut(size).zip(pairs) {
             vectorised(
                 #[inline(always)]
                 || {
-                    for (row, w) in w.chunks_exact(channels * 9).enumerate() {
-                        transform::weights(channels, w, flipped, &mut out[row * channels..], rows * channels);
+                    for Panel { first, columns, width } in panels::panels::<T>(to) {
+                        for row in 0..from {
+                            let w = &w[first * stride + row * step..];
+                            let out = &mut out[first * from + row * width..];
+                            transform::weights((columns, stride), w, flipped, out, plane);
+                        }
                     }
                 },
             );
@@ -179,7 +184,7 @@ pub(super) fn forward<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])], y: &
     let images: Vec<&[T]> = pairs.iter().map(|p| p.0).collect();
     let channels = [geometry.in_channels, geometry.out_channels];
     with_weights(geometry, pairs, false, |weights| {
-        by_tiles(Tiling::of(geometry), channels, &images, weights, true, y);
+        by_tiles(Tiling::of(geometry), channels, &images, weights, y);
     });
 }
 
@@ -189,7 +194,7 @@ pub(super) fn input_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])]
     let channels = [geometry.out_channels, geometry.in_channels];
     let padding = geometry.padding.map(|p| 2 - p);
     let tiling = Tiling::new(geometry.batch, geometry.output(), geometry.input, padding);
-    with_weights(geometry, pairs, true, |weights| by_tiles(tiling, channels, &images, weights, false, x));
+    with_weights(geometry, pairs, true, |weights| by_tiles(tiling, channels, &images, weights, x));
 }
 
 /// w = sum of the adjoint in w over the pairs (x, y).

@@ -4,15 +4,22 @@ use candle_core::Tensor;
 
 use super::broadcast::{Broadcast, common_shape};
 use crate::pointwise::sum_of_products;
-use crate::rule::{Axes, Bilinear, Linear};
+use crate::rule::{Axes, Bilinear, Entrywise, Linear};
 use crate::{Result, Value};
 
-/// a + sign * b, broadcast to one shape.
+/// a + b or a - b, broadcast to one shape.
 #[derive(Debug)]
 struct Add {
     a: Broadcast,
     b: Broadcast,
-    sign: f64,
+    subtracts: bool,
+}
+
+impl Add {
+    /// b with its sign.
+    fn signed(&self, b: &Tensor) -> Result<Tensor> {
+        scale(b, if self.subtracts { -1.0 } else { 1.0 })
+    }
 }
 
 impl Linear for Add {
@@ -21,22 +28,25 @@ impl Linear for Add {
     }
 
     fn apply(&self, arguments: &[Option<&Tensor>], _: Option<&Tensor>) -> Result<Tensor> {
-        let signed = |b: &Tensor| scale(b, self.sign);
         match (arguments[0], arguments[1]) {
             (Some(a), None) => self.a.expand(a),
-            (None, Some(b)) => self.b.expand(&signed(b)?),
-            (Some(a), Some(b)) if self.a.is_identity() => self.b.add(a, &signed(b)?),
-            (Some(a), Some(b)) if self.b.is_identity() => self.a.add(&signed(b)?, a),
+            (None, Some(b)) => self.b.expand(&self.signed(b)?),
+            (Some(a), Some(b)) if self.a.is_identity() => self.b.add(a, &self.signed(b)?),
+            (Some(a), Some(b)) if self.b.is_identity() => self.a.add(&self.signed(b)?, a),
             (Some(a), Some(b)) => {
                 let wide = Broadcast::new(&self.a.to, &self.a.to);
-                wide.add(&self.a.expand(a)?, &self.b.expand(&signed(b)?)?)
+                wide.add(&self.a.expand(a)?, &self.b.expand(&self.signed(b)?)?)
             }
             (None, None) => Err(crate::Error::Unavailable("a sum of nothing has no shape".into())),
         }
     }
 
     fn adjoint(&self, argument: usize, g: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {
-        if argument == 0 { self.a.reduce(g) } else { scale(&self.b.reduce(g)?, self.sign) }
+        if argument == 0 { self.a.reduce(g) } else { self.signed(&self.b.reduce(g)?) }
+    }
+
+    fn entrywise(&self) -> Option<Entrywise> {
+        Some(if self.subtracts { Entrywise::Difference } else { Entrywise::Sum })
     }
 
     fn axes(&self, arguments: &[&[usize]], result: &[usize]) -> Option<Axes> {
@@ -58,6 +68,9 @@ impl Linear for Scale {
     }
     fn adjoint(&self, _: usize, g: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {
         scale(g, self.0)
+    }
+    fn entrywise(&self) -> Option<Entrywise> {
+        Some(Entrywise::Scale(self.0))
     }
     fn axes(&self, arguments: &[&[usize]], result: &[usize]) -> Option<Axes> {
         Some(Axes::aligned(arguments, result))
@@ -120,27 +133,34 @@ impl Bilinear for Multiply {
         Self::adjoint(&self.b, &self.a, pairs)
     }
 
+    fn entrywise(&self) -> Option<Entrywise> {
+        Some(Entrywise::Product)
+    }
+
     fn axes(&self, arguments: [&[usize]; 2], result: &[usize]) -> Option<Axes> {
         Some(Axes::aligned(&arguments, result))
     }
 }
 
 impl Value {
-    fn plus(&self, other: &Value, sign: f64) -> Result<Value> {
+    fn plus(&self, other: &Value, subtracts: bool) -> Result<Value> {
         let shape = common_shape("add", self.dims(), other.dims())?;
-        let rule =
-            Add { a: Broadcast::new(self.dims(), &shape), b: Broadcast::new(other.dims(), &shape), sign };
+        let rule = Add {
+            a: Broadcast::new(self.dims(), &shape),
+            b: Broadcast::new(other.dims(), &shape),
+            subtracts,
+        };
         Ok(self.builder.linear(rule, &[self, other], &shape))
     }
 
     /// Sum, broadcasting.
     pub fn add(&self, other: &Value) -> Result<Value> {
-        self.plus(other, 1.0)
+        self.plus(other, false)
     }
 
     /// Difference, broadcasting.
     pub fn sub(&self, other: &Value) -> Result<Value> {
-        self.plus(other, -1.0)
+        self.plus(other, true)
     }
 
     /// Product entry by entry, broadcasting.

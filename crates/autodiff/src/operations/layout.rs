@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use super::broadcast::Broadcast;
 use crate::axes::reshaped;
 use crate::error::shape;
+use crate::order::Order;
 use crate::rule::{Axes, Axis, Index, Linear};
 use crate::{Error, Result, Value, device};
 
@@ -78,7 +79,7 @@ layout_rule!(
     Narrow,
     "narrow",
     |r, x| x.narrow(r.axis, r.start, r.length)?,
-    |r, g| g.pad_with_zeros(r.axis, r.start, r.full - r.start - r.length)?,
+    |r, g| Order::along(g, r.axis, |g, axis| g.pad_with_zeros(axis, r.start, r.full - r.start - r.length))?,
     |r, from, to| Some(surrounded(
         r.axis,
         [r.start, r.length, r.full - r.start - r.length],
@@ -98,7 +99,7 @@ struct Pad {
 layout_rule!(
     Pad,
     "pad_with_zeros",
-    |r, x| x.pad_with_zeros(r.axis, r.before, r.after)?,
+    |r, x| Order::along(x, r.axis, |x, axis| x.pad_with_zeros(axis, r.before, r.after))?,
     |r, g| g.narrow(r.axis, r.before, r.length)?,
     |r, from, to| Some(surrounded(r.axis, [r.before, r.length, r.after], from[0], to, false))
 );
@@ -134,19 +135,25 @@ impl Stride {
 
     fn take(&self, x: &Tensor) -> Result<Tensor> {
         if device::holds(x) {
-            return device::stride(&x.contiguous()?, self.axis, self.step);
+            let lies = Order::of(x);
+            return lies.unpack(&device::stride(&lies.pack(x)?, lies.place(self.axis), self.step)?);
         }
-        Ok(x.contiguous()?.index_select(&self.indices(x.device())?, self.axis)?)
+        let taken = self.indices(x.device())?;
+        Order::along(x, self.axis, |x, axis| x.index_select(&taken, axis))
     }
 
     fn spread(&self, g: &Tensor) -> Result<Tensor> {
         if device::holds(g) {
-            return device::stride_adjoint(&g.contiguous()?, self.axis, self.step, self.full);
+            let lies = Order::of(g);
+            let place = lies.place(self.axis);
+            return lies.unpack(&device::stride_adjoint(&lies.pack(g)?, place, self.step, self.full)?);
         }
-        let mut shape = g.dims().to_vec();
-        shape[self.axis] = self.full;
-        let zeros = Tensor::zeros(shape, g.dtype(), g.device())?;
-        Ok(zeros.index_add(&self.indices(g.device())?, &g.contiguous()?, self.axis)?)
+        let taken = self.indices(g.device())?;
+        Order::along(g, self.axis, |g, axis| {
+            let mut shape = g.dims().to_vec();
+            shape[axis] = self.full;
+            Tensor::zeros(shape, g.dtype(), g.device())?.index_add(&taken, g, axis)
+        })
     }
 }
 
@@ -171,15 +178,16 @@ impl Linear for Concat {
 
     fn apply(&self, arguments: &[Option<&Tensor>], _: Option<&Tensor>) -> Result<Tensor> {
         let present = arguments.iter().flatten().next().ok_or_else(|| shape("cat", "nothing to join"))?;
+        let lies = Order::of(present);
         let parts = arguments
             .iter()
             .zip(&self.shapes)
             .map(|(x, s)| match x {
-                Some(x) => x.contiguous(),
-                None => Tensor::zeros(s.as_slice(), present.dtype(), present.device()),
+                Some(x) => lies.pack(x),
+                None => Ok(Tensor::zeros(lies.dims(s), present.dtype(), present.device())?),
             })
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(Tensor::cat(&parts, self.axis)?)
+            .collect::<Result<Vec<_>>>()?;
+        lies.unpack(&Tensor::cat(&parts, lies.place(self.axis))?)
     }
 
     fn adjoint(&self, argument: usize, g: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {

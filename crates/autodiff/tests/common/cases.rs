@@ -51,6 +51,18 @@ pub(crate) fn large_cases() -> Vec<Case> {
         Case::new("large broadcast", &[("x", &[9, 40, 110]), ("s", &[40, 1]), ("r", &[110])], |t| {
             t.p("x")?.mul(&t.p("s")?)?.add(&t.p("r")?)?.tanh()?.mean_keepdim(&[2])
         }),
+        Case::new(
+            "large residual block",
+            &[("x", &[3, 9, 40, 41]), ("w", &[9, 9, 3, 3]), ("s", &[9]), ("b", &[9])],
+            move |t| {
+                let x = t.p("x")?.scale(0.1)?;
+                let y = x.conv2d(&t.p("w")?.scale(0.1)?, None, padded)?;
+                let y = y.batch_norm(t.x(0), t.x(1), Some(&t.p("s")?), Some(&t.p("b")?), 1e-5)?;
+                y.add(&x)?.tanh()?.mean_keepdim(&[1])
+            },
+        )
+        .with(Numbers::Normal, &[9])
+        .with(Numbers::Positive, &[9]),
         Case::new("large max_pool2d", &[("x", &[2, 3, 80, 80])], |t| {
             t.p("x")?.scale(0.05)?.add(t.x(0))?.max_pool2d(windows(3, 2, 1))
         })

@@ -51,6 +51,20 @@ pub(crate) fn gradient_is_the_slope_of_the_loss(case: &Case) {
     close(case, "the gradient", &gradient, &expected, 1e-8);
 }
 
+/// An evaluation, which joins passes over memory, gives the very numbers of a linearization, which does not.
+pub(crate) fn evaluation_has_the_digits_of_linearization(case: &Case) {
+    let graph = case.graph(|_| true);
+    let point = case.point(&graph);
+    for point in [single(&point), point] {
+        let linearized = case.at(&graph, &point);
+        let (kept, batch) = (linearized.outputs().expect("outputs"), case.batch(&graph));
+        let evaluated = graph.evaluate(&point, &case.frozen(&graph), &batch).expect("a value");
+        let [found, expected] = [&evaluated.outputs, kept].map(entries);
+        assert_eq!(found, expected, "{}: the outputs differ", case.name);
+        assert_eq!(evaluated.loss.to_bits(), linearized.loss().to_bits(), "{}: the loss differs", case.name);
+    }
+}
+
 /// H v against differences of gradients.
 pub(crate) fn hessian_product_is_the_slope_of_the_gradient(case: &Case) {
     let graph = case.graph(|_| true);

@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use relief_hessian::{EigenPair, Matrix, Objective};
-use relief_plot::{Axis, ColourMap, Figure, Lines, Panel, Series};
 
 use crate::arguments::{RunArguments, TaskArguments};
-use crate::comparison::{Between, Comparison, Plan, Study};
+use crate::comparison::{Plan, Study};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
-use crate::exports::Sampled;
-use crate::saved::stem;
+use crate::findings::{Between, Comparison};
+use crate::parts::Parts;
+use crate::resuming::ResumeArguments;
+use crate::saved::Kind;
 use crate::{interrupt, load, numbers, output, points, progress, report, table};
 
 /// Compare two checkpoints' curvature: eigenvalues, angles between the top eigenspaces, how the matrix changes in between
@@ -21,6 +22,12 @@ use crate::{interrupt, load, numbers, output, points, progress, report, table};
   relief compare notebooks-data/digits-sgd.safetensors --to notebooks-data/digits-sam.safetensors
   relief compare notebooks-data/digits-sgd.safetensors --to notebooks-data/digits-sam.safetensors -k 9 --operator gauss-newton -o compare.png
   relief compare step-1000.safetensors --to step-2000.safetensors --points 9 --products 40 --format json
+  relief compare step-1000.safetensors --to step-2000.safetensors --resume compare.state.safetensors      after Ctrl-C
+
+Costs two searches for K eigenvalues (some 5 to 10 products for each eigenvalue), and at each point of the segment a gradient and three
+times --products, once at its beginning. Keeps 2 K eigenvectors and at most max(100, 4 K + 20) vectors of all parameters in double
+precision in a search, two for each product along the segment, and up to --memory of linearized batches. Ctrl-C saves the
+searches and points that are done.
 
 Angles are between the spaces of the top k eigenvectors, from 0 (a common direction) to 90 degrees; the overlap is the mean
 squared cosine, which is k/n for spaces that have nothing to do with each other. The distance is |H(t) - H(0)| / |H(0)| in the
@@ -50,6 +57,9 @@ pub(crate) struct Arguments {
     products: usize,
 
     #[command(flatten)]
+    resume: ResumeArguments,
+
+    #[command(flatten)]
     run: RunArguments,
 }
 
@@ -62,7 +72,7 @@ enum Operator {
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
     if let Some(path) = &arguments.run.print.output {
-        output::check_numbers(path)?;
+        output::check_picture(path, Kind::Comparison)?;
     }
     if arguments.products < 4 {
         return Err(Failure::Usage(format!("--products is {}: give at least 4", arguments.products)));
@@ -80,25 +90,26 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let Arguments { k, points, products, .. } = *arguments;
     let plan = Plan { matrix: arguments.matrix(), k, points, products };
     let (memory, seed) = (load::memory(&arguments.run), arguments.run.seed);
-    let mut study = Study { plan, memory, seed, loaded: &loaded, bar: &mut bar, products: 0, gradients: 0 };
+    let context = format!(
+        "compare {} {} {} k {k} seed {seed} products {products}",
+        loaded.identity(),
+        other.sha256,
+        arguments.name()
+    );
+    let parts = Parts::begin("compare.state.safetensors", &context, &arguments.resume, &mut bar)?;
+    let mut study = Study { plan, memory, seed, loaded: &loaded, bar: &mut bar, parts };
     let Some(comparison) = study.compare(&other)? else {
-        return Ok(interrupt::lost());
+        return Ok(exit::Outcome::Interrupted);
     };
-    let (products, gradients) = (study.products, study.gradients);
+    let (gradients, products) = (study.gradients(), study.parts.products());
+    let Study { parts, .. } = study;
     drop(bar);
     let work = Work { products, gradients, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
     let point = Point::with_loss(loaded.loss).with_operator(arguments.name());
     let envelope = Envelope::new("relief/compare/1", arguments.run.seed, &loaded, point, (comparison, work));
-    let result = &envelope.result;
-    let names = [stem(&loaded.checkpoint_path), stem(&result.to)];
-    output::present_numbers(
-        &arguments.run.print,
-        &envelope,
-        || human(&envelope),
-        || figure(result, &names),
-        || sampled(result),
-    )?;
-    let converged = result.eigenvalues.iter().flatten().all(|pair| pair.converged);
+    output::present_saved(&arguments.run.print, &envelope, || human(&envelope))?;
+    parts.finish().remove();
+    let converged = envelope.result.eigenvalues.iter().flatten().all(|pair| pair.converged);
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 
@@ -115,48 +126,6 @@ impl Arguments {
             Operator::Hessian => Matrix::Hessian,
             Operator::GaussNewton => Matrix::GaussNewton,
         }
-    }
-}
-
-fn figure(result: &Comparison, names: &[String; 2]) -> Figure {
-    let k = result.cosines.len();
-    let cosines = relief_plot::Matrix {
-        title: "|cos| between the eigenvectors".into(),
-        rows: (1..=k).map(|i| format!("{}: v{i}", names[0])).collect(),
-        columns: (1..=k).map(|i| i.to_string()).collect(),
-        columns_label: format!("eigenvector of {}", names[1]),
-        value: Axis::linear("|cos|").between(0.0, 1.0),
-        values: result.cosines.iter().flatten().copied().collect(),
-        colours: ColourMap::default(),
-    };
-    let mut panels = vec![Panel::Matrix(cosines)];
-    if !result.segment.is_empty() {
-        let of = |value: &dyn Fn(&Between) -> f64| result.segment.iter().map(value).collect::<Vec<f64>>();
-        let distance = Series {
-            band: Some([
-                of(&|b| (b.distance - 2.0 * b.distance_error).max(0.0)),
-                of(&|b| b.distance + 2.0 * b.distance_error),
-            ]),
-            ..Series::new("distance, with two standard errors", of(&|b| b.t), of(&|b| b.distance))
-        };
-        let axis = Axis::linear(format!("t, from {} to {}", names[0], names[1]));
-        let lines = Lines::new("", axis, Axis::linear("|H(t) - H(0)| / |H(0)|"));
-        panels.push(Panel::Lines(lines.with(distance)));
-    }
-    Figure::new("", panels)
-}
-
-fn sampled(result: &Comparison) -> Sampled {
-    let of = |value: &dyn Fn(&Between) -> f64| result.segment.iter().map(value).collect::<Vec<f64>>();
-    Sampled {
-        axes: vec![("t", of(&|b| b.t))],
-        measures: vec![
-            ("loss", of(&|b| b.loss)),
-            ("norm", of(&|b| b.norm)),
-            ("norm_error", of(&|b| b.norm_error)),
-            ("distance", of(&|b| b.distance)),
-            ("distance_error", of(&|b| b.distance_error)),
-        ],
     }
 }
 

@@ -5,19 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use relief_hessian::{
-    Curvature, Diagonal, DiagonalEstimate, EstimateState, Objective, Outcome, Parameters, Sampling, Target,
-};
+use relief_hessian::{Curvature, Diagonal, DiagonalEstimate, Objective, Parameters, Sampling, Target};
 use relief_models::checkpoint;
-use relief_plot::{Axis, Bars, Figure, Group, Panel};
-use serde::Serialize;
 
 use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
-use crate::exports::Sampled;
+use crate::findings::{self, OfTensor};
 use crate::load;
 use crate::operators::OperatorArguments;
+use crate::resuming::ResumeArguments;
+use crate::saved::Kind;
 use crate::{interrupt, numbers, output, progress, report, table};
 
 /// Estimate the diagonal of the Hessian (XDiag), with a standard error for every entry
@@ -27,8 +25,10 @@ use crate::{interrupt, numbers, output, progress, report, table};
   relief diagonal notebooks-data/digits-sgd.safetensors --products 200 --save diagonal.safetensors
   relief diagonal net.pth --model resnet18 --data cifar/ --limit 256 --operator gauss-newton -o diagonal.png
 
-Keeps a vector of all parameters for each product, in double precision. The relative error is that of the whole vector, in the
-Euclidean norm.")]
+Costs one gradient, and products until the error is as asked: 16, 32, 64 and so on, or --products; a small matrix
+is multiplied column by column instead, and is then exact. Keeps a vector of all parameters in double precision for each product, two more for the result, and up to --memory
+of linearized batches. The relative error is that of the whole vector, in the Euclidean norm. A figure shows each tensor's
+mean entry and its part of the trace; `relief plot` draws a saved result again, or several beside each other.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     task: TaskArguments,
@@ -52,51 +52,17 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     save: Option<PathBuf>,
 
-    /// Go on from the state of an interrupted run with the same arguments
-    #[arg(long, value_name = "FILE", help_heading = "Estimate")]
-    resume: Option<PathBuf>,
-
-    /// Where Ctrl-C saves the state to resume from
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "diagonal.state.safetensors",
-        help_heading = "Estimate"
-    )]
-    state: PathBuf,
+    #[command(flatten)]
+    resume: ResumeArguments,
 
     #[command(flatten)]
     run: RunArguments,
 }
 
-/// The `result` of `relief diagonal`.
-#[derive(Debug, Serialize)]
-struct Found {
-    tensors: Vec<OfTensor>,
-    /// Root mean square of the whole vector's error over its norm.
-    relative_error: f64,
-    products: usize,
-    status: relief_hessian::EstimateStatus,
-}
-
-/// The entries of one tensor.
-#[derive(Debug, Serialize)]
-struct OfTensor {
-    name: String,
-    parameters: usize,
-    /// What the tensor adds to the trace.
-    sum: f64,
-    mean: f64,
-    min: f64,
-    max: f64,
-    /// Root mean square of the entries' standard errors.
-    standard_error: f64,
-}
-
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
     if let Some(path) = &arguments.run.print.output {
-        output::check_numbers(path)?;
+        output::check_picture(path, Kind::Diagonal)?;
     }
     if let Some(path) = &arguments.save {
         output::check_writable(path)?;
@@ -108,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     interrupt::install();
     let mut bar = progress::Bar::new("diagonal");
     bar.say("reading");
-    let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
+    let loaded = arguments.matrix.load(&arguments.task, arguments.run.seed)?;
     let objective = &loaded.task.objective;
     let at = objective.parameters();
     let curvature = Curvature::new(objective, at, load::memory(&arguments.run))?;
@@ -122,67 +88,35 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         ..Sampling::default()
     };
     let estimator = Diagonal { sampling, ..Diagonal::default() };
-    let context = format!("{} {}", loaded.identity(), arguments.matrix.identity());
-    let outcome = match &arguments.resume {
-        Some(path) => estimator.resume(&*operator, EstimateState::load(path, &context)?, &mut bar)?,
-        None => estimator.run(&*operator, &mut bar)?,
+    let context = format!("{} {}", loaded.identity(), operator.identity);
+    let go_on = |state, bar: &mut progress::Bar| {
+        Ok(match state {
+            Some(state) => estimator.resume(&*operator, state, bar)?,
+            None => estimator.run(&*operator, bar)?,
+        })
+    };
+    let Some((estimate, state)) =
+        arguments.resume.run("diagonal.state.safetensors", &context, &mut bar, go_on)?
+    else {
+        return Ok(exit::Outcome::Interrupted);
     };
     drop(bar);
-    let estimate = match outcome {
-        Outcome::Done(estimate) => estimate,
-        Outcome::Interrupted(state) => {
-            state.save(&arguments.state, &context)?;
-            return Ok(interrupt::saved(state.products(), &arguments.state));
-        }
-    };
     if let Some(path) = &arguments.save {
         save(path, at, &estimate)?;
     }
-    let found = Found::new(at, &estimate);
+    let found = findings::Diagonal::new(at, &estimate);
     let reached = found.status.remedy().is_none();
     let work = Work {
-        products: found.products,
+        products: operator.passes() * found.products,
         gradients: curvature.gradients(),
         evaluations: 0,
         seconds: begun.elapsed().as_secs_f64(),
     };
-    let point = Point::curved(&curvature, arguments.matrix.name());
+    let point = Point::curved(&curvature, operator.described.clone());
     let envelope = Envelope::new("relief/diagonal/1", arguments.run.seed, &loaded, point, (found, work));
-    let result = &envelope.result;
-    output::present_numbers(
-        &arguments.run.print,
-        &envelope,
-        || human(&envelope),
-        || figure(result, arguments.matrix.name()),
-        || sampled(result),
-    )?;
+    output::present_saved(&arguments.run.print, &envelope, || human(&envelope))?;
+    state.remove();
     Ok(if reached { exit::Outcome::Done } else { exit::Outcome::NotConverged })
-}
-
-impl Found {
-    fn new(at: &Parameters, estimate: &DiagonalEstimate) -> Self {
-        let tensors = at.ranges().into_iter().map(|(name, range)| {
-            let (values, errors) = (&estimate.values[range.clone()], &estimate.standard_errors[range]);
-            let count = values.len();
-            let sum: f64 = values.iter().sum();
-            OfTensor {
-                name: name.to_string(),
-                parameters: count,
-                sum,
-                mean: sum / count as f64,
-                min: values.iter().copied().fold(f64::INFINITY, f64::min),
-                max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-                standard_error: (errors.iter().map(|e| e * e).sum::<f64>() / count as f64).sqrt(),
-            }
-        });
-        let norm = estimate.values.iter().map(|v| v * v).sum::<f64>().sqrt();
-        Self {
-            tensors: tensors.collect(),
-            relative_error: estimate.error_estimate / norm,
-            products: estimate.products,
-            status: estimate.status,
-        }
-    }
 }
 
 /// Entries and standard errors under the parameters' names, in double precision.
@@ -197,39 +131,7 @@ fn save(path: &Path, at: &Parameters, estimate: &DiagonalEstimate) -> Result<(),
     Ok(checkpoint::save(path, &tensors, &BTreeMap::new())?)
 }
 
-fn of(result: &Found, value: &dyn Fn(&OfTensor) -> f64) -> Vec<f64> {
-    result.tensors.iter().map(value).collect()
-}
-
-fn figure(result: &Found, operator: &str) -> Figure {
-    let bars = Bars {
-        title: String::new(),
-        value: Axis::linear(format!("mean of the diagonal's entries ({operator})")),
-        names: result.tensors.iter().map(|t| t.name.clone()).collect(),
-        groups: vec![Group {
-            name: String::new(),
-            values: of(result, &|t| t.mean),
-            errors: vec![0.0; result.tensors.len()],
-        }],
-    };
-    Figure::new("", vec![Panel::Bars(bars)])
-}
-
-fn sampled(result: &Found) -> Sampled {
-    Sampled {
-        axes: vec![("tensor", (0..result.tensors.len()).map(|i| i as f64).collect())],
-        measures: vec![
-            ("parameters", of(result, &|t| t.parameters as f64)),
-            ("sum", of(result, &|t| t.sum)),
-            ("mean", of(result, &|t| t.mean)),
-            ("min", of(result, &|t| t.min)),
-            ("max", of(result, &|t| t.max)),
-            ("standard_error", of(result, &|t| t.standard_error)),
-        ],
-    }
-}
-
-fn human(envelope: &Envelope<Found>) -> String {
+fn human(envelope: &Envelope<findings::Diagonal>) -> String {
     let result = &envelope.result;
     let row = |t: &OfTensor| {
         vec![

@@ -4,16 +4,15 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use relief_hessian::{
-    Curvature, Lanczos, LanczosState, Objective, Outcome, Parameters, SymmetricOperator, Wanted,
-};
+use relief_hessian::{Curvature, Lanczos, Objective, Parameters, Wanted};
 
 use super::{layers, vectors};
 use crate::arguments::{Format, RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
-use crate::load::{self, Loaded};
+use crate::load;
 use crate::operators::OperatorArguments;
+use crate::resuming::ResumeArguments;
 use crate::saved::{Kind, Results};
 use crate::{eigenvalue_figures, interrupt, output, progress, report};
 
@@ -26,9 +25,17 @@ use crate::{eigenvalue_figures, interrupt, output, progress, report};
   relief eigenvalues net.pth --model resnet18 --data cifar/ --limit 256 -k 1 --format json
   relief eigenvalues net.safetensors -k 20 -o spectrum.csv
   relief eigenvalues net.safetensors --per-layer -k 1 -o layers.png
+  relief eigenvalues net.safetensors --blocks 'encoder.*' 'head.*' --per-block
+  relief eigenvalues net.safetensors --blocks layer --which both
   relief eigenvalues net.safetensors --operator empirical-fisher
+  relief eigenvalues net.pth --model resnet18 --data cifar/ --precondition adam:training.pth -k 1
   relief eigenvalues step1.safetensors --save-vectors top.safetensors
-  relief eigenvalues step2.safetensors --warm-start top.safetensors")]
+  relief eigenvalues step2.safetensors --warm-start top.safetensors
+  relief eigenvalues net.safetensors --resume eigenvalues.state.safetensors      after Ctrl-C
+
+Costs one gradient, and some 5 to 15 products for each eigenvalue, more where they lie close together; with --per-layer,
+for every layer. Keeps at most max(100, 4 K + 20) vectors of all parameters in double precision (as many as half a gigabyte holds,
+but no fewer than 2 K + 10), and up to --memory of linearized batches: what does not fit costs each product another gradient.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(super) task: TaskArguments,
@@ -44,9 +51,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(super) matrix: OperatorArguments,
 
-    /// Each layer's block of the matrix by itself: the other layers' parameters stay where they are
-    #[arg(long, conflicts_with_all = ["resume", "warm_start", "save_vectors", "plot"], help_heading = "Eigenvalues")]
-    per_layer: bool,
+    #[command(flatten)]
+    separately: Separately,
 
     /// Residual to reach, relative to the largest Ritz value [default: 1e-6, or what the products' rounding allows]
     #[arg(long, value_name = "TOL", help_heading = "Eigenvalues")]
@@ -64,18 +70,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "resume", help_heading = "Eigenvalues")]
     warm_start: Option<PathBuf>,
 
-    /// Go on from the state of an interrupted run with the same arguments
-    #[arg(long, value_name = "FILE", help_heading = "Eigenvalues")]
-    resume: Option<PathBuf>,
-
-    /// Where Ctrl-C saves the state to resume from
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "eigenvalues.state.safetensors",
-        help_heading = "Eigenvalues"
-    )]
-    state: PathBuf,
+    #[command(flatten)]
+    pub(super) resume: ResumeArguments,
 
     /// Draw the eigenvalues in the terminal as well
     #[arg(long, help_heading = "Output")]
@@ -87,6 +83,18 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(super) run: RunArguments,
+}
+
+/// Blocks by themselves.
+#[derive(Debug, Args)]
+struct Separately {
+    /// Each layer's block of the matrix (weight and bias) by itself: the other layers' parameters stay where they are
+    #[arg(long, conflicts_with_all = ["blocks", "warm_start", "save_vectors", "plot"], help_heading = "Eigenvalues")]
+    per_layer: bool,
+
+    /// Each of the --blocks by itself, instead of all as one matrix
+    #[arg(long, requires = "blocks", conflicts_with_all = ["warm_start", "save_vectors", "plot"], help_heading = "Eigenvalues")]
+    per_block: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -116,14 +124,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
                 .into(),
         ));
     }
-    if arguments.per_layer {
+    if arguments.k == 0 {
+        return Err(Failure::Usage("-k 0 asks for no eigenvalues: ask for at least 1".into()));
+    }
+    if arguments.separately.per_layer || arguments.separately.per_block {
         return layers::run(arguments);
     }
     let begun = Instant::now();
     interrupt::install();
     let mut bar = progress::Bar::new("eigenvalues");
     bar.say("reading");
-    let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
+    let loaded = arguments.matrix.load(&arguments.task, arguments.run.seed)?;
     if !arguments.no_check {
         bar.say("checking the model's derivatives");
         loaded.check_rules(arguments.run.seed)?;
@@ -132,18 +143,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let objective = &loaded.task.objective;
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
     let operator = arguments.matrix.build(&curvature, &loaded.task, arguments.run.seed)?;
-    let solver = arguments.solver(objective.parameters(), operator.dim())?;
-    let outcome = arguments.solve(&solver, &*operator, &loaded, &mut bar)?;
-    drop(bar);
-    let eigen = match outcome {
-        Outcome::Done(eigen) => eigen,
-        Outcome::Interrupted(state) => {
-            state.save(&arguments.state, &arguments.context(&loaded))?;
-            return Ok(interrupt::saved(state.products(), &arguments.state));
-        }
+    let solver = arguments.solver(objective.parameters(), arguments.wanted(operator.dim())?);
+    let start = arguments.warm_start.as_ref().map(|path| vectors::load(path, objective.parameters()));
+    let start = start.transpose()?;
+    let context = format!("{} {}", loaded.identity(), operator.identity);
+    let go_on = |state, bar: &mut progress::Bar| {
+        Ok(match state {
+            Some(state) => solver.resume(&*operator, state, bar)?,
+            None => solver.run(&*operator, start.as_deref(), bar)?,
+        })
     };
+    let Some((eigen, state)) =
+        arguments.resume.run("eigenvalues.state.safetensors", &context, &mut bar, go_on)?
+    else {
+        return Ok(exit::Outcome::Interrupted);
+    };
+    drop(bar);
     let work = Work {
-        products: eigen.products,
+        products: operator.passes() * eigen.products,
         gradients: curvature.gradients(),
         evaluations: 0,
         seconds: begun.elapsed().as_secs_f64(),
@@ -156,7 +173,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         "relief/eigenvalues/1",
         arguments.run.seed,
         &loaded,
-        Point::curved(&curvature, arguments.matrix.name()),
+        Point::curved(&curvature, operator.described.clone()),
         (report::Pairs::new(eigen), work),
     );
     let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
@@ -170,26 +187,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         || Ok(eigenvalue_figures::figure("", &saved()?)),
         characters.transpose()?,
     )?;
+    state.remove();
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 
 impl Arguments {
-    pub(super) fn solver(&self, parameters: &Parameters, n: usize) -> Result<Lanczos, Failure> {
+    /// What is wanted of a matrix of n rows; an error where it has not as many eigenvalues.
+    fn wanted(&self, n: usize) -> Result<Wanted, Failure> {
         let k = self.k;
         let total = if matches!(self.which, Which::Both) { 2 * k } else { k };
-        if k == 0 || total > n {
+        if total > n {
             return Err(Failure::Usage(format!(
                 "-k {k} asks for {total} eigenvalues, but the matrix has {n} rows: ask for 1 to {}",
                 if total == k { n } else { n / 2 }
             )));
         }
-        let wanted = match self.which {
+        Ok(self.wanted_at_most(n))
+    }
+
+    /// What is wanted of a matrix of n rows: all eigenvalues where it has not as many.
+    pub(super) fn wanted_at_most(&self, n: usize) -> Wanted {
+        let k = self.k.min(n);
+        match self.which {
             Which::Largest => Wanted::Largest { k },
             Which::Smallest => Wanted::Smallest { k },
-            Which::Both => Wanted::Both { largest: k, smallest: k },
+            Which::Both => Wanted::Both { largest: k.min(n - n / 2), smallest: k.min(n / 2) },
             Which::Magnitude => Wanted::Magnitude { k },
-        };
-        Ok(Lanczos {
+        }
+    }
+
+    pub(super) fn solver(&self, parameters: &Parameters, wanted: Wanted) -> Lanczos {
+        Lanczos {
             wanted,
             tolerance: self.tol.unwrap_or(1e-6),
             // A tolerance that was asked for is met or not; the default yields to the products' rounding, and says so.
@@ -198,29 +226,6 @@ impl Arguments {
             max_products: self.max_products,
             seed: self.run.seed,
             ..Lanczos::default()
-        })
-    }
-
-    /// What a saved state must agree with, beside the solver's settings.
-    fn context(&self, loaded: &Loaded) -> String {
-        format!("{} {}", loaded.identity(), self.matrix.identity())
-    }
-
-    fn solve(
-        &self,
-        solver: &Lanczos,
-        operator: &dyn SymmetricOperator,
-        loaded: &Loaded,
-        bar: &mut progress::Bar,
-    ) -> Result<Outcome, Failure> {
-        if let Some(path) = &self.resume {
-            let state = LanczosState::load(path, &self.context(loaded))?;
-            return Ok(solver.resume(operator, state, bar)?);
         }
-        let start = match &self.warm_start {
-            Some(path) => Some(vectors::load(path, loaded.task.objective.parameters())?),
-            None => None,
-        };
-        Ok(solver.run(operator, start.as_deref(), bar)?)
     }
 }

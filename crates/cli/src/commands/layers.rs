@@ -1,18 +1,19 @@
-//! `relief eigenvalues --per-layer`: each layer's own block of a curvature matrix.
+//! `relief eigenvalues --per-layer` and `--per-block`: blocks of a curvature matrix, each by itself.
 
 use std::time::Instant;
 
-use relief_hessian::{Curvature, Objective, Outcome, Parameters};
-use relief_plot::{Axis, Bars, Figure, Group, Panel};
-use serde::Serialize;
+use relief_hessian::{Curvature, Objective};
+use serde::{Deserialize, Serialize};
 
 use super::eigenvalues::Arguments;
-use crate::envelope::{Envelope, Point, Work};
+use crate::envelope::{Described, Envelope, Point, Work};
 use crate::exit::{self, Failure};
-use crate::exports::Sampled;
 use crate::load;
+use crate::parts::{self, Found, Parts};
+use crate::progress::Bar;
 use crate::report::{self, Pairs};
-use crate::{interrupt, numbers, output, progress, table};
+use crate::saved::Kind;
+use crate::{interrupt, numbers, output, table};
 
 /// The `result` of `relief eigenvalues --per-layer`.
 #[derive(Debug, Serialize)]
@@ -21,9 +22,9 @@ struct ByLayer {
 }
 
 /// A layer's block.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Layer {
-    /// What its parameters' names have in common.
+    /// What its parameters' names have in common, or the pattern.
     name: String,
     /// Rows of the block.
     parameters: usize,
@@ -33,116 +34,86 @@ struct Layer {
 
 pub(super) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     if let Some(path) = &arguments.run.print.output {
-        output::check_numbers(path)?;
+        output::check_picture(path, Kind::Layers)?;
     }
-    if !arguments.matrix.is_over_parameters() {
+    let matrix = &arguments.matrix;
+    if !matrix.is_over_parameters() {
         return Err(Failure::Usage(
             "the tangent kernel is over outputs and has no layers: take another --operator".into(),
         ));
     }
     let begun = Instant::now();
     interrupt::install();
-    let mut bar = progress::Bar::new("layers");
+    let mut bar = Bar::new("layers");
     bar.say("reading");
-    let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
+    let loaded = matrix.load(&arguments.task, arguments.run.seed)?;
     if !arguments.no_check {
         bar.say("checking the model's derivatives");
         loaded.check_rules(arguments.run.seed)?;
     }
-    let (mut layers, mut work, mut converged) = (vec![], (0, 0), true);
-    for (name, names) in by_layer(loaded.task.objective.parameters()) {
-        let task = loaded.restricted_to(&names)?;
-        let at = task.objective.parameters().clone();
-        let curvature = Curvature::new(&task.objective, &at, load::memory(&arguments.run))?;
-        let operator = arguments.matrix.build(&curvature, &task, arguments.run.seed)?;
-        let solver = arguments.solver(&at, at.len())?;
-        let Outcome::Done(eigen) = solver.run(&*operator, None, &mut bar)? else {
-            return Ok(interrupt::lost());
+    let at = loaded.task.objective.parameters();
+    let preconditioner = matrix.preconditioner()?;
+    let preconditioner = preconditioner.as_ref();
+    let settings = arguments.solver(at, arguments.wanted_at_most(usize::MAX));
+    let context = format!("layers {} {} {settings:?}", loaded.identity(), matrix.identity(preconditioner));
+    let mut parts = Parts::begin("layers.state.safetensors", &context, &arguments.resume, &mut bar)?;
+    let (mut layers, mut gradients) = (vec![], 0);
+    for group in matrix.groups_or_layers(at)? {
+        bar.at(format!("layer {}", group.name));
+        let found = parts.part(&group.name, &mut bar, |state, bar| {
+            let task = loaded.restricted_to(&group.parameters)?;
+            let at = task.objective.parameters();
+            let curvature = Curvature::new(&task.objective, at, load::memory(&arguments.run))?;
+            let operator = matrix.build_block(&curvature, &task, arguments.run.seed, preconditioner)?;
+            let solver = arguments.solver(at, arguments.wanted_at_most(at.len()));
+            let outcome = parts::search(&solver, &*operator, state, bar)?;
+            Ok(outcome.map(|Found { numbers, products, .. }| {
+                let (name, parameters) = (group.name.clone(), at.len());
+                let layer = Layer { name, parameters, found: Pairs::new(numbers) };
+                Found { numbers: (layer, curvature.gradients()), vectors: vec![], products }
+            }))
+        })?;
+        let Some(Found { numbers: (layer, passes), .. }) = found else {
+            return Ok(exit::Outcome::Interrupted);
         };
-        work = (work.0 + eigen.products, work.1 + curvature.gradients());
-        converged &= report::converged(&eigen);
-        layers.push(Layer { name, parameters: at.len(), found: Pairs::new(eigen) });
+        layers.push(layer);
+        gradients += passes;
     }
     drop(bar);
-    let work =
-        Work { products: work.0, gradients: work.1, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
-    let point = Point::with_loss(loaded.loss).with_operator(arguments.matrix.name());
-    let envelope = Envelope::new(
+    let converged = layers.iter().all(|layer: &Layer| layer.found.converged());
+    let work = Work {
+        products: parts.products(),
+        gradients,
+        evaluations: 0,
+        seconds: begun.elapsed().as_secs_f64(),
+    };
+    let described = Described::new(matrix.name_of_a_block(), preconditioner);
+    let point = Point::with_loss(loaded.loss).with_operator(described);
+    let mut envelope = Envelope::new(
         "relief/eigenvalues-by-layer/1",
         arguments.run.seed,
         &loaded,
         point,
         (ByLayer { layers }, work),
     );
-    let result = &envelope.result;
-    output::present_numbers(
-        &arguments.run.print,
-        &envelope,
-        || human(&envelope),
-        || figure(result, arguments.matrix.name()),
-        || sampled(result),
-    )?;
+    envelope.notes.extend(all_of(&envelope.result.layers, arguments.k));
+    output::present_saved(&arguments.run.print, &envelope, || human(&envelope))?;
+    parts.finish().remove();
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 
-/// Names of parameters by what stands before their last dot, in the order of the layers' numbers.
-fn by_layer(parameters: &Parameters) -> Vec<(String, Vec<String>)> {
-    let mut layers: Vec<(String, Vec<String>)> = vec![];
-    for name in parameters.names() {
-        let layer = name.rsplit_once('.').map_or(name.as_str(), |(layer, _)| layer);
-        match layers.iter_mut().find(|(known, _)| known == layer) {
-            Some((_, names)) => names.push(name.clone()),
-            None => layers.push((layer.to_string(), vec![name.clone()])),
-        }
-    }
-    layers.sort_by_cached_key(|(name, _)| crate::points::natural(name));
-    layers
-}
-
-fn figure(result: &ByLayer, operator: &str) -> Figure {
-    let ranks = result.layers.iter().map(|layer| layer.found.pairs.len()).max().unwrap_or(0);
-    let group = |rank: usize| {
-        let of = |value: &dyn Fn(&relief_hessian::EigenPair) -> f64| {
-            let found = result.layers.iter().map(|layer| layer.found.pairs.get(rank).map_or(f64::NAN, value));
-            found.collect()
-        };
-        Group {
-            name: format!("{} {}", result.layers[0].found.which, rank + 1),
-            values: of(&|pair| pair.value),
-            errors: of(&|pair| pair.error_bound),
-        }
-    };
-    let bars = Bars {
-        title: String::new(),
-        value: Axis::linear(format!("eigenvalue of the layer's block ({operator})")),
-        names: result.layers.iter().map(|layer| layer.name.clone()).collect(),
-        groups: (0..ranks).map(group).collect(),
-    };
-    Figure::new("", vec![Panel::Bars(bars)])
-}
-
-/// A row for every eigenvalue, with the number of its layer.
-fn sampled(result: &ByLayer) -> Sampled {
-    let all = || {
-        let layers = result.layers.iter().enumerate();
-        layers.flat_map(|(i, layer)| layer.found.pairs.iter().enumerate().map(move |(rank, p)| (i, rank, p)))
-    };
-    Sampled {
-        axes: vec![("row", (0..all().count()).map(|i| i as f64).collect())],
-        measures: vec![
-            ("layer", all().map(|(i, ..)| i as f64).collect()),
-            ("rank", all().map(|(_, rank, _)| (rank + 1) as f64).collect()),
-            ("eigenvalue", all().map(|(.., pair)| pair.value).collect()),
-            ("error_bound", all().map(|(.., pair)| pair.error_bound).collect()),
-            ("residual", all().map(|(.., pair)| pair.residual).collect()),
-        ],
-    }
+/// Which blocks have fewer eigenvalues than were asked for.
+fn all_of(layers: &[Layer], k: usize) -> Option<String> {
+    let small = layers.iter().filter(|layer| layer.found.pairs.len().max(layer.found.smallest.len()) < k);
+    let names: Vec<&str> = small.map(|layer| layer.name.as_str()).collect();
+    (!names.is_empty())
+        .then(|| format!("fewer than {k} eigenvalues: all that there are of {}", names.join(", ")))
 }
 
 fn human(envelope: &Envelope<ByLayer>) -> String {
     let mut rows = vec![];
     for layer in &envelope.result.layers {
-        let ends = [(layer.found.which, &layer.found.pairs), ("smallest", &layer.found.smallest)];
+        let ends = [(layer.found.which.as_str(), &layer.found.pairs), ("smallest", &layer.found.smallest)];
         for (which, pairs) in ends {
             for (rank, pair) in pairs.iter().enumerate() {
                 rows.push(vec![
@@ -161,8 +132,12 @@ fn human(envelope: &Envelope<ByLayer>) -> String {
         String::new(),
         table::render(&["layer", "parameters", "", "eigenvalue", "error bound", ""], &rows),
         String::new(),
-        report::work(envelope),
     ];
+    for layer in &envelope.result.layers {
+        let remedy = layer.found.status.remedy();
+        out.extend(remedy.map(|remedy| format!("  {} not converged: {remedy}", layer.name)));
+    }
+    out.push(report::work(envelope));
     out.extend(envelope.notes.iter().map(|note| format!("  note: {note}")));
     out.join("\n")
 }

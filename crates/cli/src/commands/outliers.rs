@@ -4,20 +4,21 @@ use std::time::Instant;
 
 use clap::Args;
 use relief_hessian::{
-    ClassStructure, Curvature, EigenPair, Lanczos, Objective, Outcome, Sampling, Target, Trace, TraceMethod,
-    Wanted,
+    ClassStructure, Curvature, Lanczos, Objective, Sampling, Target, Trace, TraceMethod, Wanted,
 };
 use relief_models::data::Targets;
 use relief_models::loss::Loss;
 use relief_models::task::Minibatches;
-use relief_plot::{Axis, Figure, Lines, Mark, Panel, Series};
-use serde::Serialize;
 
 use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
-use crate::exports::Sampled;
+use crate::findings::{Explained, Outliers};
 use crate::load;
+use crate::parts::{self, Found, Parts};
+use crate::resuming::ResumeArguments;
+use crate::saved::Kind;
+use crate::watched::Watched;
 use crate::{interrupt, numbers, output, progress, report, table};
 
 /// Tell which top eigenvalues of a classifier's Gauss-Newton matrix come from its classes
@@ -26,10 +27,14 @@ use crate::{interrupt, numbers, output, progress, report, table};
   relief outliers notebooks-data/digits-sgd.safetensors
   relief outliers net.pth --model resnet18 --data cifar/ --limit 1000 -k 15 -o outliers.png
   relief outliers net.safetensors --relative-error 0.01 --format json
+  relief outliers notebooks-data/digits-sgd.safetensors --resume outliers.state.safetensors      after Ctrl-C
 
 The Gauss-Newton matrix of a cross-entropy is the sum of four parts (Papyan 2020): between classes (rank C at most), cross-class,
-own labels, and within. An eigenvector's share in a space is the squared length of its projection. Costs C backward passes
-and the memory of C^2 gradients beside the products.")]
+own labels, and within. An eigenvector's share in a space is the squared length of its projection. Costs
+products for the trace (XNysTrace: 16, 32 and so on until the error is as asked), a search for K eigenvalues (some 5 to 10 products for
+each), and C backward passes over the data. Keeps a vector of all parameters in double precision for each product of the
+trace, at most max(100, 4 K + 20) in the search, then C^2 class means; and up to --memory of linearized batches. Ctrl-C saves the
+part that is done, and the search that it interrupts.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     task: TaskArguments,
@@ -47,39 +52,16 @@ pub(crate) struct Arguments {
     relative_error: f64,
 
     #[command(flatten)]
+    resume: ResumeArguments,
+
+    #[command(flatten)]
     run: RunArguments,
-}
-
-/// The `result` of `relief outliers`.
-#[derive(Debug, Serialize)]
-struct Outliers {
-    classes: usize,
-    eigenvalues: Vec<Explained>,
-    /// Leading eigenvalues, from the first on, whose vectors have at least `share` in the space.
-    explained_between: usize,
-    explained_by_all_means: usize,
-    share: f64,
-    trace: f64,
-    trace_error: f64,
-    #[serde(flatten)]
-    structure: ClassStructure,
-}
-
-/// An eigenvalue and where its vector lies.
-#[derive(Debug, Serialize)]
-struct Explained {
-    #[serde(flatten)]
-    pair: EigenPair,
-    /// Share of the vector in the span of the means of classes.
-    between: f64,
-    /// In that of the means of all classes and labels.
-    all_means: f64,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
     if let Some(path) = &arguments.run.print.output {
-        output::check_numbers(path)?;
+        output::check_picture(path, Kind::Outliers)?;
     }
     if !(arguments.share > 0.0 && arguments.share <= 1.0) {
         return Err(Failure::Usage(format!("--share is {}: give a number in 0..1", arguments.share)));
@@ -112,19 +94,35 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let k = arguments.k.unwrap_or(classes + 3).min(at.len());
     let solver =
         Lanczos { wanted: Wanted::Largest { k }, unit_roundoff, seed, tolerance: 1e-5, ..Lanczos::default() };
-    let (Outcome::Done(trace), Outcome::Done(eigen)) =
-        (estimator.run(&operator, &mut bar)?, solver.run(&operator, None, &mut bar)?)
-    else {
-        return Ok(interrupt::lost());
+    let context =
+        format!("outliers {} seed {seed} error {:e} k {k}", loaded.identity(), arguments.relative_error);
+    let mut parts = Parts::begin("outliers.state.safetensors", &context, &arguments.resume, &mut bar)?;
+    bar.at("outliers: trace".into());
+    let trace = parts.part("trace", &mut bar, |state, bar| {
+        let outcome = match state {
+            Some(state) => estimator.resume(&operator, state, bar)?,
+            None => estimator.run(&operator, bar)?,
+        };
+        Ok(outcome.map(|trace| Found { products: trace.products, numbers: trace, vectors: vec![] }))
+    })?;
+    let Some(Found { numbers: trace, .. }) = trace else { return Ok(exit::Outcome::Interrupted) };
+    bar.at("outliers: eigenvalues".into());
+    let eigen =
+        parts.part("eigenvalues", &mut bar, |state, bar| parts::search(&solver, &operator, state, bar))?;
+    let Some(Found { numbers: eigen, vectors, products }) = eigen else {
+        return Ok(exit::Outcome::Interrupted);
     };
     bar.say("means of classes");
     let sum = Minibatches::new(&loaded.architecture, &loaded.tensors, &loaded.data, &loaded.options)?;
-    let structure = ClassStructure::new(&sum, at, &labels, Some(trace.value))?;
+    let structure = match ClassStructure::new(&Watched(sum), at, &labels, Some(trace.value)) {
+        Err(_) if interrupt::requested() => return parts.interrupted(&mut bar),
+        structure => structure?,
+    };
     drop(bar);
     let eigenvalues: Vec<Explained> = eigen
         .largest
         .iter()
-        .zip(&eigen.vectors)
+        .zip(&vectors)
         .map(|(pair, vector)| {
             let (between, all_means) = structure.shares(vector);
             Explained { pair: pair.clone(), between, all_means }
@@ -143,7 +141,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         structure,
     };
     let work = Work {
-        products: trace.products + eigen.products,
+        products: trace.products + products,
         gradients: curvature.gradients() + result.structure.backward_passes,
         evaluations: 0,
         seconds: begun.elapsed().as_secs_f64(),
@@ -151,54 +149,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let reached = report::converged(&eigen) && trace.status.remedy().is_none();
     let point = Point::curved(&curvature, "gauss-newton");
     let envelope = Envelope::new("relief/outliers/1", seed, &loaded, point, (result, work));
-    let result = &envelope.result;
-    output::present_numbers(
-        &arguments.run.print,
-        &envelope,
-        || human(&envelope),
-        || figure(result),
-        || sampled(result),
-    )?;
+    output::present_saved(&arguments.run.print, &envelope, || human(&envelope))?;
+    parts.finish().remove();
     Ok(if reached { exit::Outcome::Done } else { exit::Outcome::NotConverged })
-}
-
-fn ranks(count: usize) -> Vec<f64> {
-    (1..=count).map(|rank| rank as f64).collect()
-}
-
-fn figure(result: &Outliers) -> Figure {
-    let count = result.eigenvalues.len();
-    let of = |value: &dyn Fn(&Explained) -> f64| result.eigenvalues.iter().map(value).collect::<Vec<f64>>();
-    let structure = &result.structure;
-    let part = |name: &str, values: &[f64]| {
-        let shown: Vec<f64> = values.iter().copied().take(count).collect();
-        Series::new(name, ranks(shown.len()), shown)
-    };
-    let values = Lines::new("", Axis::linear("rank"), Axis::log("eigenvalue"))
-        .with(Series::new("Gauss-Newton matrix", ranks(count), of(&|e| e.pair.value)).marked(Mark::Dots))
-        .with(part("between classes", &structure.between))
-        .with(part("cross-class", &structure.cross).marked(Mark::Dashed));
-    let shares =
-        Lines::new("", Axis::linear("rank"), Axis::linear("share of the eigenvector").between(0.0, 1.05))
-            .with(Series::new("in the means of classes", ranks(count), of(&|e| e.between)))
-            .with(
-                Series::new("in those of classes and labels", ranks(count), of(&|e| e.all_means))
-                    .marked(Mark::Dashed),
-            );
-    Figure::new("", vec![Panel::Lines(values), Panel::Lines(shares)])
-}
-
-fn sampled(result: &Outliers) -> Sampled {
-    let of = |value: &dyn Fn(&Explained) -> f64| result.eigenvalues.iter().map(value).collect::<Vec<f64>>();
-    Sampled {
-        axes: vec![("rank", ranks(result.eigenvalues.len()))],
-        measures: vec![
-            ("eigenvalue", of(&|e| e.pair.value)),
-            ("error_bound", of(&|e| e.pair.error_bound)),
-            ("between", of(&|e| e.between)),
-            ("all_means", of(&|e| e.all_means)),
-        ],
-    }
 }
 
 fn human(envelope: &Envelope<Outliers>) -> String {

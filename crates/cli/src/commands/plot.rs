@@ -9,12 +9,10 @@ use crate::commands::surface::Show;
 use crate::exit::{Failure, Outcome};
 use crate::exports::{self, DataFormat};
 use crate::runs::{self, Run, Shown};
-use crate::saved::{Kind, Results};
-use crate::{
-    connection_figures, eigenvalue_figures, lines, output, pages, spectrum_figures, surface_figures,
-};
+use crate::saved::{Kind, Look, Results};
+use crate::{lines, output, pages, surface_figures};
 
-/// Draw saved results or runs (eigenvalues, spectra, lines, surfaces, all a run recorded), or convert results
+/// Draw saved results of any verb or runs again, or convert results
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   relief eigenvalues notebooks-data/digits-sgd.safetensors -o sgd.json
@@ -23,6 +21,7 @@ use crate::{
   relief plot sgd.json -o sgd.svg --title 'After SGD'
   relief plot sgd.json sam.json                  in the terminal
   relief plot spectrum-sgd.json spectrum-sam.json -o spectra.png
+  relief plot trace-sgd.json trace-sam.json -o traces.svg   and so for diagonal, compare, outliers, subset
   relief plot step*.json -o training.gif         surfaces or lines one after another
   relief plot surface.json -o surface.vtp        for ParaView; .npz for NumPy, .csv for tables
   relief plot runs/sgd runs/sam -o report.html   all that two runs recorded
@@ -123,39 +122,27 @@ fn results(arguments: &Arguments, files: &[&PathBuf]) -> Result<(), Failure> {
     {
         return exports::save(path, format, &results);
     }
-    let kind = results.kind()?;
-    let Results { spectra, densities, surfaces: maps, lines: curves, connections } = results;
+    let group = results.group()?;
     let Arguments { title, show, perspective, .. } = arguments;
+    let look = Look { show: *show, perspective: *perspective };
     match &arguments.output {
         Some(path) if is_animation(path) => {
-            let frames = match kind {
-                Kind::Eigenvalues | Kind::Spectrum | Kind::Connection => {
+            let frames = match group.kind() {
+                Kind::Line => lines::frames(title, &results.lines),
+                Kind::Surface => surface_figures::frames(title, &results.surfaces, *show, *perspective)?,
+                kind => {
                     return Err(Failure::Usage(format!(
                         "`{}` shows surfaces or lines one after another, not {}: draw a .png",
                         path.display(),
                         kind.name()
                     )));
                 }
-                Kind::Line => lines::frames(title, &curves),
-                Kind::Surface => surface_figures::frames(title, &maps, *show, *perspective)?,
             };
             let rate = arguments.rate.unwrap_or(RATE);
             Animation { rate, ..Animation::new(frames) }.save(path)?;
         }
-        Some(path) => match kind {
-            Kind::Eigenvalues => eigenvalue_figures::figure(title, &spectra).save(path)?,
-            Kind::Spectrum => spectrum_figures::figure(title, &densities).save(path)?,
-            Kind::Line => lines::figure(title, &curves).save(path)?,
-            Kind::Connection => connection_figures::figure(title, &connections).save(path)?,
-            Kind::Surface => surface_figures::figure(title, &maps, *show, *perspective)?.save(path)?,
-        },
-        None => output::print(&match kind {
-            Kind::Eigenvalues => eigenvalue_figures::in_characters(&spectra),
-            Kind::Spectrum => spectrum_figures::in_characters(&densities),
-            Kind::Line => lines::in_characters(&curves),
-            Kind::Connection => connection_figures::in_characters(&connections),
-            Kind::Surface => surface_figures::in_characters(&maps, *show)?,
-        }),
+        Some(path) => group.figure(title, look)?.save(path)?,
+        None => output::print(&group.in_characters(look)?),
     }
     Ok(())
 }

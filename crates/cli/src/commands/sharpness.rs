@@ -1,11 +1,10 @@
 //! `relief sharpness`: measures of sharpness in one table.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use relief_hessian::{Curvature, Objective};
+use relief_hessian::{Control, Curvature, Objective};
 use relief_models::task::Minibatches;
 use relief_sharpness::measures::{Centre, Measure};
 
@@ -13,6 +12,7 @@ use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load;
+use crate::resuming::ResumeArguments;
 use crate::sharpness::table::{self, Finished, Table};
 use crate::sharpness::{Family, Given, Settings};
 use crate::watched::Watched;
@@ -40,13 +40,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     settings: Settings,
 
-    /// Go on from the state of an interrupted run with the same settings: finished measures are not computed again
-    #[arg(long, value_name = "FILE", help_heading = "Measures")]
-    resume: Option<PathBuf>,
-
-    /// Where Ctrl-C saves the state to resume from
-    #[arg(long, value_name = "FILE", default_value = "sharpness.state.json", help_heading = "Measures")]
-    state: PathBuf,
+    #[command(flatten)]
+    resume: ResumeArguments,
 
     /// Leave out the check of the model's derivatives on a few examples
     #[arg(long, help_heading = "Computation")]
@@ -61,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     arguments.settings.check()?;
     let begun = Instant::now();
     interrupt::install();
-    let bar = progress::Bar::new("sharpness");
+    let mut bar = progress::Bar::new("sharpness");
     bar.say("reading");
     let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
     if !arguments.no_check {
@@ -69,28 +64,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         loaded.check_rules(arguments.run.seed)?;
     }
     let context = format!("{} {:?} {}", loaded.identity(), arguments.settings, arguments.run.seed);
-    let mut finished = match &arguments.resume {
-        Some(path) => Finished::load(path, context)?,
-        None => Finished::none(context),
-    };
-    let interrupted = |finished: &Finished| {
-        finished.save(&arguments.state)?;
-        eprintln!(
-            "interrupted after {} of the measures; go on with --resume {}",
-            finished.families.len(),
-            arguments.state.display()
-        );
-        Ok(exit::Outcome::Interrupted)
-    };
+    let (mut keeper, finished) = arguments.resume.begin("sharpness.state.json", &context, &mut bar)?;
+    let mut finished: Finished = finished.unwrap_or_default();
 
     bar.say("linearizing");
     let objective = Watched(&loaded.task.objective);
     let curvature = match Curvature::new(&objective, objective.parameters(), load::memory(&arguments.run)) {
-        Err(_) if interrupt::requested() => return interrupted(&finished),
+        Err(_) if interrupt::requested() => {
+            keeper.paused(&finished, &mut bar)?;
+            return Ok(exit::Outcome::Interrupted);
+        }
         other => other?,
     };
     let centre = match Centre::new(&objective, objective.parameters()) {
-        Err(_) if interrupt::requested() => return interrupted(&finished),
+        Err(_) if interrupt::requested() => {
+            keeper.paused(&finished, &mut bar)?;
+            return Ok(exit::Outcome::Interrupted);
+        }
         other => other?,
     };
     let examples = Minibatches::new(&loaded.architecture, &loaded.tensors, &loaded.data, &loaded.options)?;
@@ -111,16 +101,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         bar.say(&family.name().replace('-', " "));
         match given.measure(family) {
             Ok(rows) => drop(finished.families.insert(family.name().into(), rows)),
-            Err(_) if interrupt::requested() => {
-                drop(bar);
-                return interrupted(&finished);
-            }
+            Err(_) if interrupt::requested() => (),
             // What was asked for by name must be there; the rest of a whole table goes on.
             Err(failure) if !arguments.only.is_empty() => return Err(failure),
             Err(failure) => drop(left_out.insert(family.name().to_string(), failure.to_string())),
         }
+        let due = bar.control() == Control::Interrupt;
+        if due && keeper.paused(&finished, &mut bar)? == Control::Interrupt {
+            return Ok(exit::Outcome::Interrupted);
+        }
     }
     drop(bar);
+    let state = keeper.finish::<Finished>();
 
     let families = arguments.families();
     let mut measures: Vec<Measure> =
@@ -140,6 +132,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         Envelope::new("relief/sharpness/1", arguments.run.seed, &loaded, point, (result, work));
     envelope.notes.extend(given.notes());
     output::present(&arguments.run.print, &envelope, || table::human(&envelope))?;
+    state.remove();
     Ok(if met { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 

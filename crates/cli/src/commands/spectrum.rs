@@ -1,18 +1,17 @@
 //! `relief spectrum`: the distribution of all eigenvalues of a curvature matrix, within bounds.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use relief_hessian::{
-    Curvature, Objective, Plan, SpectralDensity, SpectrumOutcome, SpectrumState, SymmetricOperator,
-};
+use relief_hessian::{Curvature, Objective, Outcome, Plan, SpectralDensity, SpectrumOutcome};
 
+use super::layer_spectra;
 use crate::arguments::{Format, RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
 use crate::load::{self, Loaded};
 use crate::operators::OperatorArguments;
+use crate::resuming::ResumeArguments;
 use crate::saved::{Kind, Results};
 use crate::spectral::{self, Curve, Distribution};
 use crate::{interrupt, output, progress, spectrum_figures};
@@ -23,14 +22,25 @@ use crate::{interrupt, output, progress, spectrum_figures};
   relief spectrum notebooks-data/digits-sgd.safetensors --plot
   relief spectrum notebooks-data/digits-sgd.safetensors --probes 4 --steps 60 -o spectrum.png
   relief spectrum notebooks-data/digits-sgd.safetensors --log -o spectrum.html
+  relief spectrum notebooks-data/digits-sgd.safetensors --per-layer --log -o layers.png
   relief spectrum net.pth --model resnet18 --data cifar/ --operator gauss-newton --sample 1000 -o spectrum.json
-  relief plot sgd.json sam.json -o spectra.png        several in one picture")]
+  relief plot sgd.json sam.json -o spectra.png        several in one picture
+  relief spectrum notebooks-data/digits-sgd.safetensors --resume spectrum.state.safetensors      after Ctrl-C
+
+Costs one gradient, and as many products as random vectors have steps, --probes times --steps; with --per-layer, for every layer.
+Keeps a vector of all parameters in double precision for each step of one random vector, and up to --memory of linearized
+batches. Ctrl-C saves the random vectors that are done, and the steps of the one at work.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    task: TaskArguments,
+    pub(super) task: TaskArguments,
 
     #[command(flatten)]
-    matrix: OperatorArguments,
+    pub(super) matrix: OperatorArguments,
+
+    /// Each layer's block of the matrix by itself, in one figure: the other layers' parameters stay where they are
+    #[arg(long, conflicts_with = "plot", help_heading = "Spectrum")]
+    per_layer: bool,
 
     /// Wasserstein distance to the true distribution to aim for, as a share of the spread: exit code 1 if it is not sure
     /// to be met [default: 0.02, as far as 10 random vectors meet it]
@@ -57,18 +67,8 @@ pub(crate) struct Arguments {
     #[arg(long, help_heading = "Spectrum")]
     log: bool,
 
-    /// Go on from the state of an interrupted run with the same arguments
-    #[arg(long, value_name = "FILE", help_heading = "Spectrum")]
-    resume: Option<PathBuf>,
-
-    /// Where Ctrl-C saves the state to resume from
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "spectrum.state.safetensors",
-        help_heading = "Spectrum"
-    )]
-    state: PathBuf,
+    #[command(flatten)]
+    pub(super) resume: ResumeArguments,
 
     /// Draw the density in the terminal as well
     #[arg(long, help_heading = "Output")]
@@ -76,10 +76,10 @@ pub(crate) struct Arguments {
 
     /// Leave out the check of the model's derivatives on a few examples
     #[arg(long, help_heading = "Computation")]
-    no_check: bool,
+    pub(super) no_check: bool,
 
     #[command(flatten)]
-    run: RunArguments,
+    pub(super) run: RunArguments,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
@@ -88,11 +88,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         output::check_picture(path, Kind::Spectrum)?;
     }
     arguments.check()?;
+    if arguments.per_layer {
+        return layer_spectra::run(arguments);
+    }
     let begun = Instant::now();
     interrupt::install();
     let mut bar = progress::Bar::new("spectrum");
     bar.say("reading");
-    let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
+    let loaded = arguments.matrix.load(&arguments.task, arguments.run.seed)?;
     let objective = &loaded.task.objective;
     let settings = arguments.settings(&loaded);
     let plan = settings.plan(objective.parameters().len())?;
@@ -103,26 +106,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     bar.say("linearizing");
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
     let operator = arguments.matrix.build(&curvature, &loaded.task, arguments.run.seed)?;
-    let outcome = arguments.estimate(&settings, &*operator, &loaded, &mut bar)?;
-    drop(bar);
-    let spectrum = match outcome {
-        SpectrumOutcome::Done(spectrum) => spectrum,
-        SpectrumOutcome::Interrupted(state) => {
-            state.save(&arguments.state, &arguments.context(&loaded))?;
-            eprintln!(
-                "interrupted after {} of {} products; go on with --resume {}",
-                state.products(),
-                plan.products(),
-                arguments.state.display()
-            );
-            return Ok(exit::Outcome::Interrupted);
-        }
+    let context = format!("{} {}", loaded.identity(), operator.identity);
+    let go_on = |state, bar: &mut progress::Bar| {
+        let outcome = match state {
+            Some(state) => settings.resume(&*operator, state, bar)?,
+            None => settings.run(&*operator, bar)?,
+        };
+        Ok(match outcome {
+            SpectrumOutcome::Done(spectrum) => Outcome::Done(spectrum),
+            SpectrumOutcome::Interrupted(state) => Outcome::Interrupted(state),
+        })
     };
-    let (products, gradients) = (spectrum.products, curvature.gradients());
-    let curve = Curve { log: arguments.log, sigma: arguments.sigma };
-    let density = Distribution::new(spectrum, &settings, curve)?;
+    let Some((spectrum, state)) =
+        arguments.resume.run("spectrum.state.safetensors", &context, &mut bar, go_on)?
+    else {
+        return Ok(exit::Outcome::Interrupted);
+    };
+    drop(bar);
+    let (products, gradients) = (operator.passes() * spectrum.products, curvature.gradients());
+    let density = Distribution::new(spectrum, &settings, arguments.curve())?;
     let work = Work { products, gradients, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
-    let point = Point::curved(&curvature, arguments.matrix.name());
+    let point = Point::curved(&curvature, operator.described.clone());
     let mut envelope = Envelope::new(spectral::SCHEMA, arguments.run.seed, &loaded, point, (density, work));
     envelope.notes.extend(arguments.missed(&plan));
     let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
@@ -136,6 +140,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         || Ok(spectrum_figures::figure("", &saved()?)),
         characters.transpose()?,
     )?;
+    state.remove();
     Ok(if arguments.missed(&plan).is_some() { exit::Outcome::NotConverged } else { exit::Outcome::Done })
 }
 
@@ -159,7 +164,12 @@ impl Arguments {
         Err(Failure::Usage(problem))
     }
 
-    fn settings(&self, loaded: &Loaded) -> SpectralDensity {
+    /// How the density is drawn.
+    pub(super) fn curve(&self) -> Curve {
+        Curve { log: self.log, sigma: self.sigma }
+    }
+
+    pub(super) fn settings(&self, loaded: &Loaded) -> SpectralDensity {
         let default = SpectralDensity::default();
         SpectralDensity {
             accuracy: self.accuracy.unwrap_or(default.accuracy),
@@ -172,32 +182,12 @@ impl Arguments {
     }
 
     /// How an accuracy that was asked for is not sure to be met; one that was not asked for is only an aim.
-    fn missed(&self, plan: &Plan) -> Option<String> {
+    pub(super) fn missed(&self, plan: &Plan) -> Option<String> {
         let asked = self.accuracy.filter(|asked| plan.distance > asked * (1.0 + 1e-9))?;
         Some(format!(
             "an accuracy of {asked} is not sure to be met by {} random vectors with {} steps each, which guarantee {:.3}: \
              give more with --probes and --steps",
             plan.probes, plan.steps, plan.distance
         ))
-    }
-
-    /// What a saved state must agree with, beside the settings.
-    fn context(&self, loaded: &Loaded) -> String {
-        format!("{} {}", loaded.identity(), self.matrix.identity())
-    }
-
-    fn estimate(
-        &self,
-        settings: &SpectralDensity,
-        operator: &dyn SymmetricOperator,
-        loaded: &Loaded,
-        bar: &mut progress::Bar,
-    ) -> Result<SpectrumOutcome, Failure> {
-        Ok(match &self.resume {
-            Some(path) => {
-                settings.resume(operator, SpectrumState::load(path, &self.context(loaded))?, bar)?
-            }
-            None => settings.run(operator, bar)?,
-        })
     }
 }

@@ -3,19 +3,21 @@
 use std::time::Instant;
 
 use clap::Args;
+use rand::SeedableRng;
 use rand::seq::index;
-use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use relief_hessian::{Curvature, Eigen, EigenPair, FiniteSum, Lanczos, Objective, Outcome, Wanted};
+use relief_hessian::{Curvature, Eigen, FiniteSum, Lanczos, Objective, Wanted};
 use relief_models::task::Minibatches;
-use relief_plot::{Axis, Figure, Lines, Panel, Reference, Series};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
-use crate::exports::Sampled;
+use crate::findings::{Size, Spread, Subsets};
 use crate::load;
+use crate::parts::{self, Found, Parts};
+use crate::resuming::ResumeArguments;
+use crate::saved::Kind;
 use crate::{interrupt, numbers, output, progress, report, table};
 
 /// Tell how far the top eigenvalue of random samples is from that of all examples, and its eigenvector
@@ -24,6 +26,12 @@ use crate::{interrupt, numbers, output, progress, report, table};
   relief subset notebooks-data/digits-sgd.safetensors
   relief subset notebooks-data/digits-sgd.safetensors --sizes 32,128,512 --draws 20 -o subset.png
   relief subset net.pth --model resnet18 --data cifar/ --limit 2000 --draws 5 --format json
+  relief subset notebooks-data/digits-sgd.safetensors --resume subset.state.safetensors      after Ctrl-C
+
+Costs a search for one eigenvalue (10 to 40 products) over all examples, and one for each sample over its own examples: with the
+default sizes and --draws 10, five to ten times as much as the first. Keeps up to 100 vectors of all parameters, and up to
+--memory of linearized batches. After Ctrl-C, samples that are done are not searched again, and more draws or sizes may be asked
+for.
 
 Samples are drawn without replacement. Ranges are the 2.5 % and 97.5 % quantiles of the mean over bootstrap resamples of the
 draws; beside them, what a single sample gave at least and at most. The largest eigenvalue of a sample is too large on average:
@@ -45,64 +53,16 @@ pub(crate) struct Arguments {
     tol: f64,
 
     #[command(flatten)]
+    resume: ResumeArguments,
+
+    #[command(flatten)]
     run: RunArguments,
-}
-
-/// The `result` of `relief subset`.
-#[derive(Debug, Serialize)]
-struct Subsets {
-    /// Of all examples.
-    whole: EigenPair,
-    sizes: Vec<Size>,
-}
-
-/// Samples of one size.
-#[derive(Debug, Serialize)]
-struct Size {
-    examples: usize,
-    /// Largest eigenvalues of the samples over that of all examples.
-    ratios: Vec<f64>,
-    /// |cos| between their eigenvectors and that of all examples.
-    cosines: Vec<f64>,
-    ratio: Spread,
-    cosine: Spread,
-}
-
-/// A mean over draws, its bootstrap range, and the extremes.
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Spread {
-    mean: f64,
-    mean_low: f64,
-    mean_high: f64,
-    min: f64,
-    max: f64,
-}
-
-/// Resamples of a bootstrap.
-const RESAMPLES: usize = 1000;
-
-impl Spread {
-    fn new(values: &[f64], seed: u64) -> Self {
-        let mean = |of: &mut dyn Iterator<Item = f64>| of.sum::<f64>() / values.len() as f64;
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut means: Vec<f64> = (0..RESAMPLES)
-            .map(|_| mean(&mut (0..values.len()).map(|_| values[random.random_range(0..values.len())])))
-            .collect();
-        means.sort_by(f64::total_cmp);
-        Self {
-            mean: mean(&mut values.iter().copied()),
-            mean_low: means[RESAMPLES / 40],
-            mean_high: means[RESAMPLES - 1 - RESAMPLES / 40],
-            min: values.iter().copied().fold(f64::INFINITY, f64::min),
-            max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        }
-    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
     if let Some(path) = &arguments.run.print.output {
-        output::check_numbers(path)?;
+        output::check_picture(path, Kind::Subsets)?;
     }
     if arguments.draws < 2 || !(arguments.tol > 0.0 && arguments.tol < 1.0) {
         return Err(Failure::Usage(format!(
@@ -128,33 +88,51 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         seed: arguments.run.seed,
         ..Lanczos::default()
     };
-    let Outcome::Done(whole) = solver.run(&curvature.hessian(), None, &mut bar)? else {
-        return Ok(interrupt::lost());
-    };
     let n = sum.examples();
-    let mut converged = report::converged(&whole);
+    let context =
+        format!("subset {} seed {} tolerance {:e}", loaded.identity(), arguments.run.seed, arguments.tol);
+    let mut parts = Parts::begin("subset.state.safetensors", &context, &arguments.resume, &mut bar)?;
+    let begun_with = |state, curvature: &Curvature<'_>, bar: &mut progress::Bar| {
+        parts::search(&solver, &curvature.hessian(), state, bar)
+    };
+    let Some(whole) = parts.part("whole", &mut bar, |state, bar| begun_with(state, &curvature, bar))? else {
+        return Ok(exit::Outcome::Interrupted);
+    };
+    let mut converged = report::converged(&whole.numbers);
     // Work is counted in examples, and told in passes over all of them.
     let (mut multiplied, mut seen) = (whole.products * n, n);
     let mut found = vec![];
     for examples in sizes {
         let (mut ratios, mut cosines) = (vec![], vec![]);
         for draw in 0..arguments.draws {
-            let mut random = ChaCha8Rng::seed_from_u64(arguments.run.seed);
-            random.set_stream(((examples as u64) << 32) + draw as u64);
-            let mut chosen: Vec<u32> =
-                index::sample(&mut random, n, examples).iter().map(|i| i as u32).collect();
-            chosen.sort_unstable();
-            let few = sum.over(&chosen)?;
-            let curvature = Curvature::new(&*few, at, memory)?;
-            let Outcome::Done(eigen) = solver.run(&curvature.hessian(), None, &mut bar)? else {
-                return Ok(interrupt::lost());
+            let sample = |state, bar: &mut progress::Bar| {
+                bar.at(format!("subset: {examples} examples, sample {} of {}", draw + 1, arguments.draws));
+                let mut random = ChaCha8Rng::seed_from_u64(arguments.run.seed);
+                random.set_stream(((examples as u64) << 32) + draw as u64);
+                let mut chosen: Vec<u32> =
+                    index::sample(&mut random, n, examples).iter().map(|i| i as u32).collect();
+                chosen.sort_unstable();
+                let few = sum.over(&chosen)?;
+                let outcome = begun_with(state, &Curvature::new(&*few, at, memory)?, bar)?;
+                Ok(outcome.map(|eigen| Found {
+                    numbers: Sample {
+                        value: value(&eigen.numbers),
+                        cosine: cosine(&eigen.vectors[0], &whole.vectors[0]),
+                        converged: report::converged(&eigen.numbers),
+                    },
+                    vectors: vec![],
+                    products: eigen.products,
+                }))
             };
-            converged &= report::converged(&eigen);
+            let Some(eigen) = parts.part(&format!("{examples} examples, sample {draw}"), &mut bar, sample)?
+            else {
+                return Ok(exit::Outcome::Interrupted);
+            };
+            converged &= eigen.numbers.converged;
             multiplied += eigen.products * examples;
             seen += examples;
-            ratios.push(value(&eigen) / value(&whole));
-            let dot: f64 = eigen.vectors[0].iter().zip(&whole.vectors[0]).map(|(a, b)| a * b).sum();
-            cosines.push(dot.abs().min(1.0));
+            ratios.push(eigen.numbers.value / value(&whole.numbers));
+            cosines.push(eigen.numbers.cosine);
         }
         let seed = arguments.run.seed;
         let (ratio, cosine) = (Spread::new(&ratios, seed), Spread::new(&cosines, seed));
@@ -167,18 +145,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         evaluations: 0,
         seconds: begun.elapsed().as_secs_f64(),
     };
-    let subsets = Subsets { whole: whole.largest[0].clone(), sizes: found };
+    let subsets = Subsets { whole: whole.numbers.largest[0].clone(), sizes: found };
     let point = Point::curved(&curvature, "hessian");
     let envelope = Envelope::new("relief/subset/1", arguments.run.seed, &loaded, point, (subsets, work));
-    let result = &envelope.result;
-    output::present_numbers(
-        &arguments.run.print,
-        &envelope,
-        || human(&envelope),
-        || figure(result),
-        || sampled(result),
-    )?;
+    output::present_saved(&arguments.run.print, &envelope, || human(&envelope))?;
+    parts.finish().remove();
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
+}
+
+/// What is kept of a sample's search.
+#[derive(Debug, Serialize, Deserialize)]
+struct Sample {
+    value: f64,
+    cosine: f64,
+    converged: bool,
+}
+
+fn cosine(a: &[f64], b: &[f64]) -> f64 {
+    let dot: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+    dot.abs().min(1.0)
 }
 
 fn value(eigen: &Eigen) -> f64 {
@@ -199,43 +184,6 @@ fn sizes(asked: &[usize], examples: usize) -> Result<Vec<usize>, Failure> {
             "{examples} examples are too few for the default sizes: give --sizes"
         ))),
         None => Ok(all),
-    }
-}
-
-fn of(result: &Subsets, value: &dyn Fn(&Size) -> f64) -> Vec<f64> {
-    result.sizes.iter().map(value).collect()
-}
-
-fn figure(result: &Subsets) -> Figure {
-    let panel = |label: &str, spread: &dyn Fn(&Size) -> Spread, values: &dyn Fn(&Size) -> &[f64]| {
-        let x = of(result, &|s| s.examples as f64);
-        let band = [of(result, &|s| spread(s).mean_low), of(result, &|s| spread(s).mean_high)];
-        let mean = Series {
-            band: Some(band),
-            ..Series::new("mean, 95 % bootstrap range", x, of(result, &|s| spread(s).mean))
-        };
-        let dots = |size: &Size| values(size).iter().map(|v| (size.examples as f64, *v)).collect::<Vec<_>>();
-        let (x, y) = result.sizes.iter().flat_map(dots).unzip();
-        let single = Series::new("single samples", x, y).marked(relief_plot::Mark::Dots);
-        Lines::new("", Axis::log("examples of the sample"), Axis::linear(label)).with(mean).with(single)
-    };
-    let ratio = panel("λ₁ of the sample / λ₁ of all", &|s| s.ratio, &|s| &s.ratios);
-    let cosine = panel("|cos| of the eigenvectors", &|s| s.cosine, &|s| &s.cosines);
-    Figure::new("", vec![Panel::Lines(ratio.with_reference(Reference::level(1.0, ""))), Panel::Lines(cosine)])
-}
-
-fn sampled(result: &Subsets) -> Sampled {
-    Sampled {
-        axes: vec![("examples", of(result, &|s| s.examples as f64))],
-        measures: vec![
-            ("ratio", of(result, &|s| s.ratio.mean)),
-            ("ratio_low", of(result, &|s| s.ratio.mean_low)),
-            ("ratio_high", of(result, &|s| s.ratio.mean_high)),
-            ("ratio_min", of(result, &|s| s.ratio.min)),
-            ("ratio_max", of(result, &|s| s.ratio.max)),
-            ("cosine", of(result, &|s| s.cosine.mean)),
-            ("cosine_min", of(result, &|s| s.cosine.min)),
-        ],
     }
 }
 

@@ -1,20 +1,21 @@
 //! `relief trace`: trace, Frobenius norm and sums over eigenvalues, each with its error.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use relief_hessian::{
-    Curvature, EstimateState, EstimateStatus, Frobenius, FrobeniusMethod, Objective, Outcome, Sampling,
-    SpectralSum, Summand, SymmetricOperator, Target, Trace, TraceMethod,
+    Curvature, EstimateState, EstimateStatus, Frobenius, FrobeniusMethod, Interim, Objective, Outcome,
+    Sampling, SpectralSum, Summand, SymmetricOperator, Target, Trace, TraceMethod,
 };
-use serde::Serialize;
 
 use crate::arguments::{RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
+use crate::findings::{Estimate, Quantity};
 use crate::load::{self, Loaded};
 use crate::operators::OperatorArguments;
+use crate::resuming::ResumeArguments;
+use crate::saved::Kind;
 use crate::{interrupt, numbers, output, progress, report};
 
 /// Estimate the trace of the Hessian, or another sum over its eigenvalues, to a relative error
@@ -25,6 +26,13 @@ use crate::{interrupt, numbers, output, progress, report};
   relief trace notebooks-data/digits-sgd.safetensors --of frobenius --products 30
   relief trace net.pth --model resnet18 --data cifar/ --operator gauss-newton --method xnystrace
   relief trace net.pth --model mlp --data digits --operator gauss-newton --of effective-dimension --damping 1e-3
+  relief trace notebooks-data/digits-sgd.safetensors -o trace.png        the running estimate and each random vector's
+  relief plot trace-sgd.json trace-sam.json -o traces.svg
+
+Costs one gradient, and products until the error is as asked: 16, 32, 64 and so on, or --products; a small matrix is multiplied
+column by column instead, and is then exact. Keeps a vector of all parameters in double precision for each product (xtrace,
+xnystrace, hutch++ and --of frobenius), at most two with hutchinson, and one for each step of a random vector's quadrature
+with the last two quantities, all within --memory; and up to --memory of linearized batches besides.
 
 The error is a standard error, estimated from the same products: in about 95 of 100 runs the value is off by less than twice
 of it.")]
@@ -60,13 +68,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Estimate")]
     max_products: usize,
 
-    /// Go on from the state of an interrupted run with the same arguments
-    #[arg(long, value_name = "FILE", help_heading = "Estimate")]
-    resume: Option<PathBuf>,
-
-    /// Where Ctrl-C saves the state to resume from
-    #[arg(long, value_name = "FILE", default_value = "trace.state.safetensors", help_heading = "Estimate")]
-    state: PathBuf,
+    #[command(flatten)]
+    resume: ResumeArguments,
 
     /// Leave out the check of the model's derivatives on a few examples
     #[arg(long, help_heading = "Computation")]
@@ -74,19 +77,6 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     run: RunArguments,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Quantity {
-    /// The sum of all eigenvalues
-    Trace,
-    /// The root of the sum of their squares
-    Frobenius,
-    /// The sum of log(eigenvalue + damping)
-    LogDeterminant,
-    /// The sum of eigenvalue / (eigenvalue + damping)
-    EffectiveDimension,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -109,34 +99,16 @@ impl From<Method> for TraceMethod {
     }
 }
 
-/// The `result` of `relief trace`.
-#[derive(Debug, Serialize)]
-struct Estimated {
-    of: Quantity,
-    /// Of a trace.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<TraceMethod>,
-    /// Of a sum that needs one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    damping: Option<f64>,
-    value: f64,
-    /// Standard error.
-    error_estimate: f64,
-    /// Random vectors behind the standard error, which is known to about a share of 1 / sqrt(2 samples).
-    samples: usize,
-    /// Of the matrix.
-    rows: usize,
-    products: usize,
-    status: EstimateStatus,
-}
-
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.run)?;
+    if let Some(path) = &arguments.run.print.output {
+        output::check_picture(path, Kind::Estimate)?;
+    }
     let begun = Instant::now();
     interrupt::install();
     let mut bar = progress::Bar::new("trace");
     bar.say("reading");
-    let loaded = load::load(&arguments.task, None, arguments.run.seed)?;
+    let loaded = arguments.matrix.load(&arguments.task, arguments.run.seed)?;
     if !arguments.no_check {
         bar.say("checking the model's derivatives");
         loaded.check_rules(arguments.run.seed)?;
@@ -145,23 +117,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let objective = &loaded.task.objective;
     let curvature = Curvature::new(objective, objective.parameters(), load::memory(&arguments.run))?;
     let operator = arguments.matrix.build(&curvature, &loaded.task, arguments.run.seed)?;
-    let context = format!("{} {}", loaded.identity(), arguments.matrix.identity());
-    let begun_at = arguments.resume.as_ref().map(|path| EstimateState::load(path, &context)).transpose()?;
-    let outcome = arguments.estimate(&arguments.sampling(&loaded), &*operator, begun_at, &mut bar)?;
-    drop(bar);
-    let estimate = match outcome {
-        Outcome::Done(estimate) => estimate,
-        Outcome::Interrupted(state) => {
-            state.save(&arguments.state, &context)?;
-            return Ok(interrupt::saved(state.products(), &arguments.state));
-        }
+    let context = format!("{} {}", loaded.identity(), operator.identity);
+    let sampling = arguments.sampling(&loaded);
+    let go_on = |state, bar: &mut _| arguments.estimate(&sampling, &*operator, state, bar);
+    let Some((estimate, state)) =
+        arguments.resume.run("trace.state.safetensors", &context, &mut bar, go_on)?
+    else {
+        return Ok(exit::Outcome::Interrupted);
     };
+    drop(bar);
     let reached = estimate.status.remedy().is_none();
-    let (products, gradients) = (estimate.products, curvature.gradients());
+    let (products, gradients) = (operator.passes() * estimate.products, curvature.gradients());
     let work = Work { products, gradients, evaluations: 0, seconds: begun.elapsed().as_secs_f64() };
-    let point = Point::curved(&curvature, arguments.matrix.name());
+    let point = Point::curved(&curvature, operator.described.clone());
     let envelope = Envelope::new("relief/trace/1", arguments.run.seed, &loaded, point, (estimate, work));
-    output::present(&arguments.run.print, &envelope, || human(&envelope))?;
+    output::present_saved(&arguments.run.print, &envelope, || human(&envelope))?;
+    state.remove();
     Ok(if reached { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }
 
@@ -183,77 +154,99 @@ impl Arguments {
         operator: &dyn SymmetricOperator,
         state: Option<EstimateState>,
         bar: &mut progress::Bar,
-    ) -> Result<Outcome<Estimated, EstimateState>, Failure> {
-        let (of, sampling, rows) = (self.of, sampling.clone(), operator.dim());
-        let sum = |summand, state: Option<EstimateState>, bar: &mut progress::Bar| {
-            let sum = SpectralSum { summand, damping: self.damping, sampling: sampling.clone() };
-            let found = match state {
-                Some(state) => sum.resume(operator, state, bar),
-                None => sum.run(operator, bar),
-            }?;
-            Ok::<_, Failure>(found.map(|e| Estimated {
-                of,
-                method: None,
-                damping: Some(self.damping),
-                value: e.value,
-                error_estimate: e.error_estimate,
-                samples: e.probes,
-                rows,
-                products: e.products,
-                status: e.status,
-            }))
+    ) -> Result<Outcome<Estimate, EstimateState>, Failure> {
+        let finish = |sum: Summed| Estimate {
+            of: self.of,
+            method: sum.method,
+            damping: sum.damping,
+            value: sum.value,
+            error_estimate: sum.error_estimate,
+            samples: sum.estimates.len(),
+            rows: operator.dim(),
+            products: sum.products,
+            status: sum.status,
+            target: self.products.is_none().then_some(self.relative_error),
+            estimates: sum.estimates,
+            history: sum.history,
         };
-        match of {
-            Quantity::LogDeterminant => sum(Summand::Logarithm, state, bar),
-            Quantity::EffectiveDimension => sum(Summand::EffectiveDimension, state, bar),
+        let sampling = sampling.clone();
+        let found = match self.of {
+            Quantity::LogDeterminant | Quantity::EffectiveDimension => {
+                let summand = if self.of == Quantity::LogDeterminant {
+                    Summand::Logarithm
+                } else {
+                    Summand::EffectiveDimension
+                };
+                let sum = SpectralSum { summand, damping: self.damping, sampling };
+                let found = match state {
+                    Some(state) => sum.resume(operator, state, bar),
+                    None => sum.run(operator, bar),
+                }?;
+                found.map(|e| Summed {
+                    method: None,
+                    damping: Some(self.damping),
+                    value: e.value,
+                    error_estimate: e.error_estimate,
+                    products: e.products,
+                    status: e.status,
+                    estimates: e.estimates,
+                    history: e.history,
+                })
+            }
             Quantity::Trace => {
-                let trace = Trace { method: self.method.into(), sampling: sampling.clone() };
+                let trace = Trace { method: self.method.into(), sampling };
                 let found = match state {
                     Some(state) => trace.resume(operator, state, bar),
                     None => trace.run(operator, bar),
                 }?;
-                Ok(found.map(|e| Estimated {
-                    of,
+                found.map(|e| Summed {
                     method: Some(e.method),
                     damping: None,
                     value: e.value,
                     error_estimate: e.error_estimate,
-                    samples: e.samples,
-                    rows,
                     products: e.products,
                     status: e.status,
-                }))
+                    estimates: e.estimates,
+                    history: e.history,
+                })
             }
             Quantity::Frobenius => {
-                let norm = Frobenius { method: FrobeniusMethod::default(), sampling: sampling.clone() };
+                let norm = Frobenius { method: FrobeniusMethod::default(), sampling };
                 let found = match state {
                     Some(state) => norm.resume(operator, state, bar),
                     None => norm.run(operator, bar),
                 }?;
-                Ok(found.map(|e| Estimated {
-                    of,
+                found.map(|e| Summed {
                     method: None,
                     damping: None,
                     value: e.value,
                     error_estimate: e.error_estimate,
-                    samples: e.samples,
-                    rows,
                     products: e.products,
                     status: e.status,
-                }))
+                    estimates: e.estimates,
+                    history: e.history,
+                })
             }
-        }
+        };
+        Ok(found.map(finish))
     }
 }
 
-fn human(envelope: &Envelope<Estimated>) -> String {
-    let Estimated { of, value, error_estimate, status, damping, .. } = &envelope.result;
-    let name = match of {
-        Quantity::Trace => "trace",
-        Quantity::Frobenius => "Frobenius norm",
-        Quantity::LogDeterminant => "logarithm of the determinant",
-        Quantity::EffectiveDimension => "effective dimension",
-    };
+/// What all estimators say.
+struct Summed {
+    method: Option<TraceMethod>,
+    damping: Option<f64>,
+    value: f64,
+    error_estimate: f64,
+    products: usize,
+    status: EstimateStatus,
+    estimates: Vec<f64>,
+    history: Vec<Interim>,
+}
+
+fn human(envelope: &Envelope<Estimate>) -> String {
+    let Estimate { of, value, error_estimate, status, damping, .. } = &envelope.result;
+    let name = of.name();
     let damped = damping.map_or(String::new(), |d| format!(" with damping {d}"));
     let share = 100.0 * error_estimate / value.abs();
     let mut out = vec![

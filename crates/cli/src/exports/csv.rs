@@ -6,7 +6,7 @@ use super::Sampled;
 use crate::eigenvalue_figures::Spectrum;
 
 /// A row for every point, the first coordinate varying fastest.
-pub(super) fn points(sampled: &Sampled) -> String {
+pub(crate) fn points(sampled: &Sampled) -> String {
     let names: Vec<&str> = sampled.axes.iter().chain(&sampled.measures).map(|(name, _)| *name).collect();
     let mut out = names.join(",") + "\n";
     for place in 0..sampled.loss().len() {
@@ -23,7 +23,7 @@ pub(super) fn points(sampled: &Sampled) -> String {
 }
 
 /// A row for every eigenvalue: which end of the spectrum, and its rank there.
-pub(super) fn eigenvalues(spectrum: &Spectrum) -> String {
+pub(crate) fn eigenvalues(spectrum: &Spectrum) -> String {
     let mut out = "which,rank,value,residual,error_bound,angle_bound,converged\n".to_string();
     for (which, pairs) in spectrum.ends() {
         for (i, pair) in pairs.iter().enumerate() {

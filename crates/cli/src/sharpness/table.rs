@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::envelope::Envelope;
 use crate::exit::Failure;
-use crate::{numbers, output, report, table};
+use crate::resuming::{self, State};
+use crate::{numbers, report, table};
 
 /// The `result` of `relief sharpness`.
 #[derive(Debug, Serialize)]
@@ -19,42 +20,23 @@ pub(crate) struct Table {
     pub(crate) left_out: BTreeMap<String, String>,
 }
 
-/// The measures that an interrupted run had finished, by family.
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// The measures that a run has finished, by family.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Finished {
-    context: String,
     pub(crate) families: BTreeMap<String, Vec<Measure>>,
 }
 
-impl Finished {
-    /// None yet, of the run that `context` describes.
-    pub(crate) fn none(context: String) -> Self {
-        Self { context, families: BTreeMap::new() }
+impl State for Finished {
+    fn products(&self) -> usize {
+        self.families.values().flatten().map(|measure| measure.cost.products).sum()
     }
 
-    /// Those of an interrupted run with the same context.
-    pub(crate) fn load(path: &Path, context: String) -> Result<Self, Failure> {
-        let name = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Failure::Input(format!("the state `{name}` cannot be read: {e}")))?;
-        let found: Self = serde_json::from_str(&text).map_err(|_| {
-            Failure::Input(format!(
-                "`{name}` is not the state of an interrupted run: give the file that it named"
-            ))
-        })?;
-        if found.context == context {
-            return Ok(found);
-        }
-        Err(Failure::Input(format!(
-            "the state `{name}` belongs to another checkpoint, data set or other settings: repeat the interrupted command"
-        )))
+    fn save(&self, path: &Path, context: &str) -> Result<(), Failure> {
+        resuming::save_json(path, context, self)
     }
 
-    /// Writes them, whole or not at all.
-    pub(crate) fn save(&self, path: &Path) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|e| Failure::Numbers(format!("the state cannot be written as JSON: {e}")))?;
-        output::write(path, (text + "\n").as_bytes())
+    fn load(path: &Path, context: &str) -> Result<Self, Failure> {
+        resuming::load_json(path, context)
     }
 }
 

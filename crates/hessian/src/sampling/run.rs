@@ -4,7 +4,7 @@ use super::columns::Columns;
 use super::packed::Packed;
 use super::state::EstimateState;
 use super::work::Work;
-use super::{EstimateStatus, Estimating, Sampling, Target};
+use super::{EstimateStatus, Estimating, Interim, Sampling, Target};
 use crate::lanczos::{Control, Observer, Outcome};
 use crate::operator::SymmetricOperator;
 use crate::{Error, Result};
@@ -37,11 +37,19 @@ pub(crate) trait Task: Send + Sync {
 
 /// What can be concluded from the products of a task.
 pub(crate) trait Conclusion: Send {
-    /// |value|.
-    fn size(&self) -> f64;
+    /// The value; of a vector, its norm.
+    fn value(&self) -> f64;
 
     /// The error estimate.
     fn error(&self) -> f64;
+}
+
+/// How a run ended.
+pub(crate) struct Ending<T> {
+    pub(crate) conclusion: T,
+    pub(crate) status: EstimateStatus,
+    pub(crate) products: usize,
+    pub(crate) history: Vec<Interim>,
 }
 
 /// A method, as far as planning it goes.
@@ -133,7 +141,7 @@ impl Sampling {
         Ok(state)
     }
 
-    /// Multiplies, concludes and plans more, until a conclusion is final. It comes with the products used.
+    /// Multiplies, concludes and plans more, until a conclusion is final.
     pub(crate) fn run<T: Conclusion>(
         &self,
         method: &Method,
@@ -141,23 +149,23 @@ impl Sampling {
         mut state: EstimateState,
         observer: &mut dyn Observer<Estimating>,
         conclude: impl Fn(&Work) -> Result<T> + Sync,
-    ) -> Result<Outcome<(T, EstimateStatus, usize), EstimateState>> {
-        let mut last = None;
+    ) -> Result<Outcome<Ending<T>, EstimateState>> {
         loop {
             // Inside rayon's pool from the start, so that each step over long vectors need not wake it up.
             let inputs = rayon::scope(|_| state.work.task().inputs())?;
             if inputs.is_empty() {
                 let conclusion = rayon::scope(|_| conclude(&state.work))?;
-                let (size, error) = (conclusion.size(), conclusion.error());
-                if !size.is_finite() || !error.is_finite() {
+                let (value, error) = (conclusion.value(), conclusion.error());
+                if !value.is_finite() || !error.is_finite() {
                     return Err(Error::NonFinite(format!(
-                        "the products are finite, but what follows from them is {size} +- {error}: scale the matrix"
+                        "the products are finite, but what follows from them is {value} +- {error}: scale the matrix"
                     )));
                 }
-                if let Some(status) = self.plan_more(method, &mut state, size, error) {
-                    return Ok(Outcome::Done((conclusion, status, state.products)));
+                state.history.push(Interim { products: state.products, value, error_estimate: error });
+                if let Some(status) = self.plan_more(method, &mut state, value.abs(), error) {
+                    let EstimateState { products, history, .. } = state;
+                    return Ok(Outcome::Done(Ending { conclusion, status, products, history }));
                 }
-                last = Some((size, error));
                 continue;
             }
             let products = operator.apply_block(&inputs)?;
@@ -169,12 +177,13 @@ impl Sampling {
             }
             state.products += products.len();
             rayon::scope(|_| state.work.task_mut().absorb(&inputs, products))?;
+            let last = state.history.last();
             let progress = Estimating {
                 products: state.products,
                 planned: state.planned,
                 max_products: self.max_products,
-                value: last.map(|(size, _)| size),
-                error_estimate: last.map(|(_, error)| error),
+                value: last.map(|last| last.value.abs()),
+                error_estimate: last.map(|last| last.error_estimate),
             };
             if observer.product(&progress) == Control::Interrupt {
                 return Ok(Outcome::Interrupted(state));

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::Interim;
 use super::packed::Packed;
 use super::work::{KINDS, Work};
 use crate::Result;
@@ -15,16 +16,21 @@ pub struct EstimateState {
     pub(super) products: usize,
     pub(super) planned: usize,
     pub(super) work: Work,
+    /// All conclusions so far.
+    pub(super) history: Vec<Interim>,
 }
 
-const KIND: &str = "relief estimate state 1";
+const KIND: &str = "relief estimate state 2";
+
+/// The list of all conclusions: products, value, error estimate.
+const HISTORY: &str = "history";
 
 /// What the name of a list has appended for the lengths of its vectors.
 const LENGTHS: &str = ".lengths";
 
 impl EstimateState {
     pub(super) fn new(settings: String, n: usize, planned: usize, work: Work) -> Self {
-        Self { settings, n, products: 0, planned, work }
+        Self { settings, n, products: 0, planned, work, history: vec![] }
     }
 
     /// Products so far.
@@ -45,6 +51,8 @@ impl EstimateState {
         let own = [self.n, self.products, self.planned, kind].map(|c| c as u64);
         let counts: Vec<u64> = own.into_iter().chain(packed.counts).collect();
         let mut file = StateFile::new(&self.settings, &counts, [("numbers", packed.numbers)]);
+        let history = self.history.iter().flat_map(|h| [h.products as f64, h.value, h.error_estimate]);
+        file.lists.insert(HISTORY.to_string(), history.collect());
         for (name, list) in packed.lists {
             let lengths = list.iter().map(|v| v.len() as f64).collect();
             file.lists.insert(format!("{name}{LENGTHS}"), lengths);
@@ -69,6 +77,14 @@ impl EstimateState {
             numbers: file.take("numbers")?,
             ..Packed::default()
         };
+        let history = file.take(HISTORY)?;
+        let (rows, []) = history.as_chunks::<3>() else { return None };
+        let history = rows.iter().map(|&[products, value, error_estimate]| Interim {
+            products: products as usize,
+            value,
+            error_estimate,
+        });
+        let history = history.collect();
         let names: Vec<String> = file.lists.keys().filter(|name| !name.ends_with(LENGTHS)).cloned().collect();
         for name in names {
             let (flat, lengths) = (file.take(&name)?, file.take(&format!("{name}{LENGTHS}"))?);
@@ -82,6 +98,6 @@ impl EstimateState {
             packed.lists.insert(name, list);
         }
         let work = Work::unpack(&packed, n)?;
-        Some(Self { settings: file.settings, n, products, planned, work })
+        Some(Self { settings: file.settings, n, products, planned, work, history })
     }
 }

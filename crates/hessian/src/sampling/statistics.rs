@@ -4,17 +4,18 @@ use super::run::Conclusion;
 use crate::lanczos::ROUNDING_UNITS;
 
 /// An estimated number.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Scalar {
     pub(crate) value: f64,
     /// Standard error.
     pub(crate) error: f64,
-    pub(crate) samples: usize,
+    /// What each probe says by itself; none where the value is exact.
+    pub(crate) samples: Vec<f64>,
 }
 
 impl Scalar {
     pub(crate) fn exact(value: f64) -> Self {
-        Self { value, error: 0.0, samples: 0 }
+        Self { value, error: 0.0, samples: vec![] }
     }
 
     /// With an allowance for the rounding of products, of a matrix of that norm.
@@ -25,8 +26,8 @@ impl Scalar {
 }
 
 impl Conclusion for Scalar {
-    fn size(&self) -> f64 {
-        self.value.abs()
+    fn value(&self) -> f64 {
+        self.value
     }
 
     fn error(&self) -> f64 {
@@ -39,7 +40,7 @@ pub(crate) fn independent(samples: &[f64]) -> Scalar {
     let k = samples.len() as f64;
     let value = samples.iter().sum::<f64>() / k;
     let deviations: f64 = samples.iter().map(|x| (x - value).powi(2)).sum();
-    Scalar { value, error: (deviations / (k * (k - 1.0))).sqrt(), samples: samples.len() }
+    Scalar { value, error: (deviations / (k * (k - 1.0))).sqrt(), samples: samples.to_vec() }
 }
 
 /// Mean and standard error of estimates `f_i` from k probes, each of which is left out of what it tests.

@@ -55,8 +55,8 @@ pub(super) struct Sum {
 }
 
 impl Conclusion for Sum {
-    fn size(&self) -> f64 {
-        self.scalar.size()
+    fn value(&self) -> f64 {
+        self.scalar.value
     }
 
     fn error(&self) -> f64 {
@@ -185,7 +185,8 @@ impl Quadrature {
         let (upper, lower) = (mean(|f| f.upper), mean(|f| f.lower));
         let quadrature_error = 0.5 * (upper - lower);
         let error = (mean(|f| f.variance) / count).sqrt().hypot(quadrature_error);
-        let scalar = Scalar { value: 0.5 * (upper + lower), error, samples: forms.len() };
+        let samples = forms.iter().map(|f| 0.5 * (f.upper + f.lower)).collect();
+        let scalar = Scalar { value: 0.5 * (upper + lower), error, samples };
         Sum { scalar: scalar.with_rounding(0.0, self.unit_roundoff), quadrature_error }
     }
 }

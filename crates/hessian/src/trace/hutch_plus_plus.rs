@@ -67,7 +67,8 @@ impl HutchPlusPlus {
             Scalar::exact(inside)
         } else {
             let outside = independent(&self.samples());
-            Scalar { value: inside + outside.value, ..outside }
+            let samples = outside.samples.iter().map(|x| inside + x).collect();
+            Scalar { value: inside + outside.value, samples, ..outside }
         };
         scalar.with_rounding(self.sketch.norm(), unit_roundoff)
     }

@@ -32,6 +32,14 @@ impl Rotated {
         Self { single_precision: true, ..self }
     }
 
+    /// The unit eigenvector that belongs to number i of the diagonal.
+    pub(crate) fn eigenvector(&self, i: usize) -> Vec<f64> {
+        let mut x = vec![0.0; self.diagonal.len()];
+        x[i] = 1.0;
+        self.reflectors.iter().for_each(|v| Self::reflect(v, &mut x));
+        x
+    }
+
     fn reflect(v: &[f64], x: &mut [f64]) {
         let along = 2.0 * v.iter().zip(&*x).map(|(a, b)| a * b).sum::<f64>();
         x.iter_mut().zip(v).for_each(|(x, v)| *x -= along * v);

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _};
 use std::path::Path;
 
+use candle_core::Tensor;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
 use super::pickle::Graph;
 use super::state_dict::{self, StoredTensor};
-use super::{CheckpointError, Contents};
+use super::{CheckpointError, Contents, ElementType};
 
 type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
@@ -20,49 +21,77 @@ const LAST_RECORD: &[u8] = b"PK\x05\x06";
 /// The least number of bytes of that record.
 const LAST_RECORD_BYTES: usize = 22;
 
+/// A PyTorch archive whose description is read, and whose numbers are not yet.
+pub(super) struct Opened<'a> {
+    path: &'a Path,
+    archive: Archive<'a>,
+    folder: String,
+    /// The description.
+    pub(super) graph: Graph,
+}
+
 /// Reads the tensors of a PyTorch archive.
 pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<Contents, CheckpointError> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| {
-        if bytes.windows(LAST_RECORD_BYTES).any(|window| window.starts_with(LAST_RECORD)) {
-            damaged(path, error.to_string())
-        } else {
-            CheckpointError::Truncated {
+    let mut opened = Opened::new(path, bytes)?;
+    let found = state_dict::find(path, &opened.graph)?;
+    Ok(Contents {
+        tensors: opened.tensors(&found.tensors)?,
+        metadata: found.metadata,
+        nested_under: found.nested_under,
+    })
+}
+
+impl<'a> Opened<'a> {
+    /// Reads the description.
+    pub(super) fn new(path: &'a Path, bytes: &'a [u8]) -> Result<Self, CheckpointError> {
+        let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| {
+            if bytes.windows(LAST_RECORD_BYTES).any(|window| window.starts_with(LAST_RECORD)) {
+                damaged(path, error.to_string())
+            } else {
+                CheckpointError::Truncated {
+                    path: path.into(),
+                    found: bytes.len(),
+                    missing: "the end of its zip archive is not there".into(),
+                }
+            }
+        })?;
+        let folder = folder(path, &archive)?;
+        if entry(path, &mut archive, &format!("{folder}byteorder"))?.is_some_and(|order| order == b"big") {
+            return Err(CheckpointError::NotACheckpoint {
                 path: path.into(),
-                found: bytes.len(),
-                missing: "the end of its zip archive is not there".into(),
+                found:
+                    "a PyTorch file in big-endian byte order, which has to be saved again on a usual machine"
+                        .into(),
+            });
+        }
+        let description = entry(path, &mut archive, &format!("{folder}data.pkl"))?.unwrap_or_default();
+        let graph = Graph::read(&description).map_err(|detail| damaged(path, detail))?;
+        Ok(Self { path, archive, folder, graph })
+    }
+
+    /// The numbers of described tensors, with the type they are stored in.
+    pub(super) fn tensors(
+        &mut self,
+        described: &BTreeMap<String, StoredTensor>,
+    ) -> Result<BTreeMap<String, (Tensor, ElementType)>, CheckpointError> {
+        let path = self.path;
+        let mut by_storage: BTreeMap<&str, Vec<(&String, &StoredTensor)>> = BTreeMap::new();
+        for (name, tensor) in described {
+            by_storage.entry(&tensor.storage).or_default().push((name, tensor));
+        }
+        let mut read = BTreeMap::new();
+        for (storage, tensors) in by_storage {
+            let numbers = entry(path, &mut self.archive, &format!("{}data/{storage}", self.folder))?
+                .ok_or_else(|| damaged(path, format!("its storage `data/{storage}` is missing")))?;
+            for (name, stored) in tensors {
+                let bytes = gather(stored, &numbers)
+                    .ok_or_else(|| damaged(path, format!("tensor `{name}` reaches beyond its storage")))?;
+                let tensor = stored.element.decode(&bytes, &stored.shape)?;
+                read.insert(name.clone(), (tensor, stored.element));
             }
         }
-    })?;
-    let folder = folder(path, &archive)?;
-    if entry(path, &mut archive, &format!("{folder}byteorder"))?.is_some_and(|order| order == b"big") {
-        return Err(CheckpointError::NotACheckpoint {
-            path: path.into(),
-            found: "a PyTorch file in big-endian byte order, which has to be saved again on a usual machine"
-                .into(),
-        });
+        Ok(read)
     }
-    let description = entry(path, &mut archive, &format!("{folder}data.pkl"))?.unwrap_or_default();
-    let graph = Graph::read(&description).map_err(|detail| damaged(path, detail))?;
-    let found = state_dict::find(path, &graph)?;
-
-    let mut by_storage: BTreeMap<&str, Vec<(&String, &StoredTensor)>> = BTreeMap::new();
-    for (name, tensor) in &found.tensors {
-        by_storage.entry(&tensor.storage).or_default().push((name, tensor));
-    }
-    let mut contents = Contents::default();
-    for (storage, tensors) in by_storage {
-        let numbers = entry(path, &mut archive, &format!("{folder}data/{storage}"))?
-            .ok_or_else(|| damaged(path, format!("its storage `data/{storage}` is missing")))?;
-        for (name, stored) in tensors {
-            let bytes = gather(stored, &numbers)
-                .ok_or_else(|| damaged(path, format!("tensor `{name}` reaches beyond its storage")))?;
-            let tensor = stored.element.decode(&bytes, &stored.shape)?;
-            contents.tensors.insert(name.clone(), (tensor, stored.element));
-        }
-    }
-    contents.metadata = found.metadata;
-    contents.nested_under = found.nested_under;
-    Ok(contents)
 }
 
 /// The folder inside the archive that has `data.pkl`, with its slash; refuses archives that are not PyTorch's.

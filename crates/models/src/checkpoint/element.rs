@@ -87,6 +87,11 @@ impl ElementType {
         })
     }
 
+    /// Whether entries are integers or truth values.
+    pub(super) const fn is_integer(self) -> bool {
+        !matches!(self, Self::F8E4M3 | Self::F16 | Self::BF16 | Self::F32 | Self::F64)
+    }
+
     /// Bytes of one entry.
     pub(super) const fn size_in_bytes(self) -> usize {
         match self {

@@ -163,6 +163,18 @@ pub enum CheckpointError {
         /// Where and what the entry is.
         entry: NonFiniteEntry,
     },
+    /// There is nothing in the file that Adam remembers, or it cannot be used.
+    #[error(
+        "`{}` does not say what Adam remembers: {found}; expected a safetensors file with the second moments (exp_avg_sq) \
+         under the parameters' names, or a PyTorch file with an optimizer's state_dict beside the model's",
+        .path.display()
+    )]
+    NoAdam {
+        /// The file.
+        path: PathBuf,
+        /// What is in its place.
+        found: String,
+    },
     /// The operating system refused to read the file.
     #[error("cannot read `{}` ({source}); check its permissions and the disk", .path.display())]
     Unreadable {

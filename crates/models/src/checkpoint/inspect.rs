@@ -76,7 +76,7 @@ impl fmt::Display for TensorRole {
 }
 
 impl TensorRole {
-    fn of(name: &str, integer: bool) -> Self {
+    pub(super) fn of(name: &str, integer: bool) -> Self {
         match name.rsplit('.').next() {
             Some("running_mean" | "running_var" | "num_batches_tracked") => Self::Buffer,
             _ if integer => Self::Integer,

@@ -33,6 +33,8 @@ pub(super) struct StateDict {
     pub(super) nested_under: Option<String>,
     /// The tensors by name.
     pub(super) tensors: BTreeMap<String, StoredTensor>,
+    /// The names, in the file's order.
+    pub(super) order: Vec<String>,
     /// Texts and numbers that lie next to it.
     pub(super) metadata: BTreeMap<String, String>,
 }
@@ -58,7 +60,7 @@ pub(super) fn find(path: &Path, graph: &Graph) -> Result<StateDict, CheckpointEr
         .map_err(|keys| CheckpointError::SeveralStateDicts { path: path.into(), keys })?
         .ok_or_else(no_tensors)?;
 
-    let mut tensors = BTreeMap::new();
+    let (mut tensors, mut order) = (BTreeMap::new(), vec![]);
     for (name, value) in named_entries(graph, id) {
         if is_tensor(graph, value) {
             let tensor = described_tensor(graph, value).map_err(|found| CheckpointError::Unsupported {
@@ -67,10 +69,11 @@ pub(super) fn find(path: &Path, graph: &Graph) -> Result<StateDict, CheckpointEr
                 found,
             })?;
             tensors.insert(name.to_string(), tensor);
+            order.push(name.to_string());
         }
     }
     let metadata = if keys.is_empty() { BTreeMap::new() } else { scalars(graph, graph.root()) };
-    Ok(StateDict { nested_under: (!keys.is_empty()).then(|| keys.join(".")), tensors, metadata })
+    Ok(StateDict { nested_under: (!keys.is_empty()).then(|| keys.join(".")), tensors, order, metadata })
 }
 
 /// The keys that lead to the state dict and its place; `Err` with the keys when there are several.
@@ -110,7 +113,7 @@ fn search(graph: &Graph, id: Id, depth: usize) -> Result<Option<(Vec<String>, Id
 }
 
 /// The entries of a dictionary whose keys are texts; nothing for other values.
-fn named_entries(graph: &Graph, id: Id) -> impl Iterator<Item = (&str, Id)> {
+pub(super) fn named_entries(graph: &Graph, id: Id) -> impl Iterator<Item = (&str, Id)> {
     let entries = match graph.value(id) {
         Value::Dictionary(entries) => entries.as_slice(),
         _ => &[],
@@ -158,7 +161,7 @@ fn description(graph: &Graph, id: Id) -> String {
 }
 
 /// Whether a value is the rebuilding of a tensor (of any kind).
-fn is_tensor(graph: &Graph, id: Id) -> bool {
+pub(super) fn is_tensor(graph: &Graph, id: Id) -> bool {
     let Value::Call(callable, _) = graph.value(id) else { return false };
     graph.global(*callable).is_some_and(|(module, name)| {
         matches!(module, "torch._utils" | "torch._tensor") && name.starts_with("_rebuild")
@@ -166,7 +169,7 @@ fn is_tensor(graph: &Graph, id: Id) -> bool {
 }
 
 /// The description of a tensor, or what it is in place of a dense one.
-fn described_tensor(graph: &Graph, id: Id) -> Result<StoredTensor, String> {
+pub(super) fn described_tensor(graph: &Graph, id: Id) -> Result<StoredTensor, String> {
     let Value::Call(callable, arguments) = graph.value(id) else {
         return Err("a value that is not a tensor".into());
     };

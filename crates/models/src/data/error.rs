@@ -154,7 +154,7 @@ pub enum DataError {
     },
     /// NaN or an infinity among the numbers.
     #[error(
-        "{origin} has the value {value} in `{array}` at example {example} (counted from 0): only numbers \
+        "{origin} has the value {value:e} in `{array}` at example {example} (counted from 0): only numbers \
          that are finite in {dtype} can be used"
     )]
     NotFinite {
