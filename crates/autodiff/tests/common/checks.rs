@@ -58,7 +58,7 @@ pub(crate) fn evaluation_has_the_digits_of_linearization(case: &Case) {
     for point in [single(&point), point] {
         let linearized = case.at(&graph, &point);
         let (kept, batch) = (linearized.outputs().expect("outputs"), case.batch(&graph));
-        let evaluated = graph.evaluate(&point, &case.frozen(&graph), &batch).expect("a value");
+        let evaluated = graph.evaluate(&case.placed(&point), &case.frozen(&graph), &batch).expect("a value");
         let [found, expected] = [&evaluated.outputs, kept].map(entries);
         assert_eq!(found, expected, "{}: the outputs differ", case.name);
         assert_eq!(evaluated.loss.to_bits(), linearized.loss().to_bits(), "{}: the loss differs", case.name);
