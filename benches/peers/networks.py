@@ -18,10 +18,13 @@ def build(spec):
         net = cnn()
     elif name == "resnet18":
         net = resnet18()
+    elif name.startswith("wrn-"):
+        depth, widen = name.split("-")[1:]
+        net = WideResNet(int(depth), int(widen))
     elif name == "gpt":
         net = GPT(**{key: int(value) for key, value in settings.items()})
     else:
-        raise SystemExit(f"no network `{name}`: give mlp, cnn, resnet18 or gpt")
+        raise SystemExit(f"no network `{name}`: give mlp, cnn, resnet18, wrn-D-K or gpt")
     return net.eval()
 
 
@@ -56,6 +59,46 @@ def resnet18():
     return net
 
 
+class WideBlock(nn.Module):
+    def __init__(self, inputs, channels, stride):
+        super().__init__()
+        self.bn1, self.bn2 = nn.BatchNorm2d(inputs), nn.BatchNorm2d(channels)
+        self.conv1 = nn.Conv2d(inputs, channels, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.convShortcut = None if inputs == channels else nn.Conv2d(inputs, channels, 1, stride, bias=False)
+
+    def forward(self, x):
+        normal = F.relu(self.bn1(x))
+        main = self.conv2(F.relu(self.bn2(self.conv1(normal))))
+        return main + (x if self.convShortcut is None else self.convShortcut(normal))
+
+
+class WideStage(nn.Module):
+    def __init__(self, blocks):
+        super().__init__()
+        self.layer = nn.Sequential(*blocks)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+class WideResNet(nn.Module):
+    def __init__(self, depth, widen, classes=10):
+        super().__init__()
+        self.conv1, inputs = nn.Conv2d(3, 16, 3, padding=1, bias=False), 16
+        for stage in range(3):
+            channels, blocks = 16 * widen << stage, []
+            for block in range((depth - 4) // 6):
+                blocks.append(WideBlock(inputs, channels, 2 if stage and not block else 1))
+                inputs = channels
+            setattr(self, f"block{stage + 1}", WideStage(blocks))
+        self.bn1, self.fc = nn.BatchNorm2d(inputs), nn.Linear(inputs, classes)
+
+    def forward(self, x):
+        x = self.block3(self.block2(self.block1(self.conv1(x))))
+        return self.fc(F.relu(self.bn1(x)).mean((2, 3)))
+
+
 class GPT(nn.Module):
     def __init__(self, vocabulary, context, depth, width, heads):
         super().__init__()
@@ -69,7 +112,7 @@ class GPT(nn.Module):
 
     def forward(self, tokens):
         parts = self.transformer
-        x = parts.wte(tokens) + parts.wpe(torch.arange(tokens.shape[1]))
+        x = parts.wte(tokens) + parts.wpe(torch.arange(tokens.shape[1], device=tokens.device))
         for block in parts.h:
             x = block(x)
         return self.lm_head(parts.ln_f(x))

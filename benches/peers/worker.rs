@@ -1,7 +1,8 @@
 //! One workload of the comparison, timed on request: reads a command a line, answers with a line of JSON.
 //!
 //! Commands: `gradient`, `linearize` (keeps it), `hvp`, `ggn` and `block8` (on what is kept), `fresh` (linearize and one
-//! product), `drop`, `peak`, `memory`. `compare.py` alternates them with the other tools' workers.
+//! product), `drop`, `peak`, `memory`. `compare.py` alternates them with the other tools' workers. With RELIEF_DEVICE=cuda it
+//! works on the first card (`benches/cuda`).
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -35,7 +36,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let data = Dataset::load(data, &Default::default())?;
     let tensors = checkpoint.fit_model(&model, data.example_shape())?;
     let batch_size = rest.first().map(|s| s.parse()).transpose()?;
-    let options = TaskOptions { dtype, batch_size, ..Default::default() };
+    let cuda = std::env::var("RELIEF_DEVICE").is_ok_and(|device| device == "cuda");
+    let device = if cuda { relief_autodiff::cuda_device(0)? } else { Device::Cpu };
+    let options = TaskOptions { dtype, batch_size, device, ..Default::default() };
     let task = Task::new(&model, &tensors, &data, &options)?;
     let direction = Checkpoint::load(Path::new(direction))?.fit_model(&model, data.example_shape())?;
     let v = vector(&task, &direction)?;
@@ -86,7 +89,9 @@ impl Worker<'_> {
     /// Runs one command. Its answer is a number, or else the product of the direction with the vector left behind.
     fn obey(&mut self, command: &str) -> Result<Option<f64>, Box<dyn Error>> {
         let objective = &self.task.objective;
-        let linearized = || Curvature::new(objective, objective.parameters(), DEFAULT_MEMORY);
+        // All of it is kept: on a card there is room for more than by default.
+        let memory = if objective.parameters().device().is_cpu() { DEFAULT_MEMORY } else { usize::MAX };
+        let linearized = || Curvature::new(objective, objective.parameters(), memory);
         let kept = self.kept.as_ref().ok_or("linearize first");
         match command {
             "gradient" => self.product = relief_hessian::gradient(objective, objective.parameters())?.1,
@@ -101,7 +106,7 @@ impl Worker<'_> {
             "block8" => self.product = kept?.hessian().apply_block(&self.block)?.swap_remove(7),
             "fresh" => linearized()?.hessian().apply(&self.v, &mut self.product)?,
             "drop" => self.kept = None,
-            "peak" => return Ok(Some(matmul_rate(self.dtype)?)),
+            "peak" => return Ok(Some(matmul_rate(self.dtype, objective.parameters().device())?)),
             "memory" => return Ok(Some(peak_memory()?)),
             other => return Err(format!("unknown command `{other}`").into()),
         }
@@ -113,12 +118,15 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// GFLOP/s of the product of two matrices of side 2048, by the `gemm` crate on all threads.
-fn matmul_rate(dtype: DType) -> Result<f64, Box<dyn Error>> {
-    let a = Tensor::ones((2048, 2048), dtype, &Device::Cpu)?;
+/// GFLOP/s of the product of two matrices: of side 2048, by the `gemm` crate on all threads; on a card of side 8192, by cuBLAS.
+fn matmul_rate(dtype: DType, device: &Device) -> Result<f64, Box<dyn Error>> {
+    let side = if device.is_cpu() { 2048 } else { 8192 };
+    let a = Tensor::ones((side, side), dtype, device)?;
+    device.synchronize()?;
     let start = Instant::now();
     let _product = a.matmul(&a)?;
-    Ok(2.0 * 2048f64.powi(3) / start.elapsed().as_secs_f64() / 1e9)
+    device.synchronize()?;
+    Ok(2.0 * (side as f64).powi(3) / start.elapsed().as_secs_f64() / 1e9)
 }
 
 /// Largest resident size of this process so far, in bytes (Linux).

@@ -125,7 +125,7 @@ fn options_that_cannot_be_met() {
     refuses(&with(&checkpoint, &["--tol", "0"]), 2, &["--tol"]);
     refuses(&with(&checkpoint, &["--params", "layer9.*"]), 3, &["layer9.*"]);
     refuses(&with(&checkpoint, &["--normalize", "0.5"]), 2, &["0.5"]);
-    refuses(&with(&checkpoint, &["--device", "cuda"]), 2, &["cpu"]);
+    refuses(&with(&checkpoint, &["--device", "gpu"]), 2, &["cuda:1", "auto"]);
     refuses(
         &["eigenvalues", &checkpoint, "--model", "resnet81", "--data", DATA],
         2,

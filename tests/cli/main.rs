@@ -4,6 +4,7 @@ mod animations;
 mod bad_input;
 mod blocks;
 mod defects;
+mod device;
 mod eigenvalues;
 mod exports;
 mod figures;

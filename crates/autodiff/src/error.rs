@@ -44,6 +44,12 @@ pub enum Error {
         /// The operation's name.
         operation: &'static str,
     },
+    /// There is no such device, or this program cannot use it.
+    #[error("no CUDA device: {cause}")]
+    NoDevice {
+        /// Why, in words.
+        cause: String,
+    },
     /// A product was asked for that this graph cannot give.
     #[error("{0}")]
     Unavailable(String),

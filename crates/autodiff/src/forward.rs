@@ -89,7 +89,7 @@ impl<'a> Forward<'a> {
             if graph.nodes[a].last_reader == id && a != graph.loss && a != graph.outputs {
                 // An argument that is given twice is taken once.
                 let value = self.values[a].take();
-                if graph.nodes[a].keeps_value && value.is_some() {
+                if order > 0 && graph.nodes[a].keeps_value && value.is_some() {
                     self.kept[a].value = value;
                 }
             }

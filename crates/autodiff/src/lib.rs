@@ -9,9 +9,14 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+// The generic tests name the crate as those outside of it do.
+#[cfg(test)]
+extern crate self as relief_autodiff;
+
 mod axes;
 mod builder;
 mod cotangents;
+mod device;
 mod error;
 mod forward;
 mod fusion;
@@ -30,6 +35,7 @@ pub mod rule;
 mod tangents;
 
 pub use builder::{GraphBuilder, Value};
+pub use device::{cuda_device, cuda_is_compiled_in};
 pub use error::{Error, Result};
 pub use forward::Evaluated;
 pub use graph::Graph;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::forward::{Evaluated, Forward};
 use crate::graph::{Graph, Id, Kind};
 use crate::pointwise::{add, sum_of_products};
-use crate::{Error, Result};
+use crate::{Error, Result, device};
 
 /// A graph at one point, for one batch: loss, outputs and gradient, ready for any number of products.
 #[derive(Debug)]
@@ -48,6 +48,13 @@ impl Graph {
         inputs: &[Tensor],
     ) -> Result<Evaluated> {
         let mut forward = Forward::start(self, parameters, constants, inputs)?;
+        if parameters.first().is_some_and(device::holds) {
+            // Shared passes over memory are the CPU's.
+            for id in 0..self.nodes.len() {
+                forward.step(self, id, 0)?;
+            }
+            return forward.evaluated(self);
+        }
         for turn in &self.turns {
             forward.take(self, turn)?;
         }

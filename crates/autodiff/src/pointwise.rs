@@ -6,10 +6,18 @@ use crate::host::{Host, tensor};
 use crate::kernels::vectorised;
 use crate::order::Order;
 use crate::rule::Elementwise;
-use crate::{Result, host};
+use crate::{Result, device, host};
 
 /// f^(order)(x) for every entry.
 pub(crate) fn map(rule: &dyn Elementwise, order: usize, x: &Tensor) -> Result<Tensor> {
+    if device::holds(x) {
+        let lies = Order::of(x);
+        return lies.unpack(&device::map(rule, order, &lies.pack(x)?)?);
+    }
+    map_on_host(rule, order, x)
+}
+
+pub(crate) fn map_on_host(rule: &dyn Elementwise, order: usize, x: &Tensor) -> Result<Tensor> {
     let lies = Order::of(x);
     let x = lies.pack(x)?;
     let input = Host::open(rule.name(), &x)?;
@@ -31,6 +39,20 @@ pub(crate) fn map(rule: &dyn Elementwise, order: usize, x: &Tensor) -> Result<Te
 
 /// f(x), f'(x) and, if `curved`, f''(x) for every entry.
 pub(crate) fn jet(
+    rule: &dyn Elementwise,
+    x: &Tensor,
+    curved: bool,
+) -> Result<(Tensor, Tensor, Option<Tensor>)> {
+    if device::holds(x) {
+        let lies = Order::of(x);
+        let (f, slope, bend) = device::jet(rule, &lies.pack(x)?, curved)?;
+        let bend = bend.map(|bend| lies.unpack(&bend)).transpose()?;
+        return Ok((lies.unpack(&f)?, lies.unpack(&slope)?, bend));
+    }
+    jet_on_host(rule, x, curved)
+}
+
+pub(crate) fn jet_on_host(
     rule: &dyn Elementwise,
     x: &Tensor,
     curved: bool,
@@ -62,6 +84,13 @@ pub(crate) fn sum_of_products(pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
     let (first, rest) = pairs
         .split_first()
         .ok_or_else(|| crate::Error::Unavailable("a sum of products needs at least one pair".into()))?;
+    if device::holds(first.0) {
+        let lies = Order::of(first.0);
+        let packed =
+            pairs.iter().map(|(a, b)| Ok((lies.pack(a)?, lies.pack(b)?))).collect::<Result<Vec<_>>>()?;
+        let pairs: Vec<_> = packed.iter().map(|(a, b)| (a, b)).collect();
+        return lies.unpack(&device::sum_of_products(&pairs)?);
+    }
     let (lies, mut sum) = match rest.first() {
         None => combine(
             "product",
@@ -100,6 +129,10 @@ pub(crate) fn sum_of_products(pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
 
 /// a + b for tensors of one shape.
 pub(crate) fn plus(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if device::holds(a) {
+        let lies = Order::of(a);
+        return lies.unpack(&device::plus(&lies.pack(a)?, &lies.pack(b)?)?);
+    }
     let (lies, sum) = combine(
         "sum",
         [a, b],
@@ -113,6 +146,10 @@ pub(crate) fn plus(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 
 /// factor * x.
 pub(crate) fn times(factor: f64, x: &Tensor) -> Result<Tensor> {
+    if device::holds(x) {
+        let lies = Order::of(x);
+        return lies.unpack(&device::times(factor, &lies.pack(x)?)?);
+    }
     let single = factor as f32;
     let (lies, product) = combine(
         "scale",

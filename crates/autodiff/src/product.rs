@@ -71,7 +71,7 @@ impl Linearized {
                 expected: outputs.dims().to_vec(),
             });
         }
-        let u = u.to_dtype(self.dtype)?.contiguous()?;
+        let u = self.place(u)?;
         let none = vec![vec![]; self.graph.nodes.len()];
         single(self.pull_back(none, self.graph.outputs, vec![Some(u)], &[Component::First], Bends::None)?)
     }
@@ -94,6 +94,12 @@ impl Linearized {
         self.kept[id].point.as_ref().ok_or_else(|| {
             Error::Unavailable("third-order products need a point made by `linearize_to` with order 3".into())
         })
+    }
+
+    /// A seed in the run's numbers, where the run is.
+    pub(crate) fn place(&self, seed: &Tensor) -> Result<Tensor> {
+        let device = self.value(self.graph.loss)?.device();
+        Ok(seed.to_dtype(self.dtype)?.to_device(device)?.contiguous()?)
     }
 
     /// Whether a direction has the parameters' shapes.

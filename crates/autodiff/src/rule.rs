@@ -117,6 +117,12 @@ pub trait Elementwise: Debug + Send + Sync {
         true
     }
 
+    /// Two constants of the function where there are kernels of its name on devices (`device/functions.cu`); `None`, the
+    /// default, if there are none, and then its entries travel to the host and back.
+    fn kernel_constants(&self) -> Option<[f64; 2]> {
+        None
+    }
+
     /// `out[i] = f^(order)(x[i])` in single precision.
     fn map_f32(&self, order: usize, x: &[f32], out: &mut [f32]) {
         map(self, order, x, out);

@@ -27,7 +27,7 @@ impl Linearized {
         for (position, (_, id)) in graph.parameters.iter().enumerate() {
             tangents[*id] = seeds
                 .iter()
-                .map(|seed| seed.map(|s| s[position].to_dtype(self.dtype)?.contiguous()).transpose())
+                .map(|seed| seed.map(|s| self.place(&s[position])).transpose())
                 .collect::<Result<_, _>>()?;
         }
         for (id, node) in graph.nodes.iter().enumerate().take(last + 1) {

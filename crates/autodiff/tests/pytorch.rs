@@ -5,6 +5,7 @@ mod common;
 use candle_core::{Device, Tensor};
 use common::case::Case;
 use common::cases::cases;
+use common::devices::devices;
 use common::vectors::{distance, entries, flat};
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ fn disagreement(case: &Case, reference: &Reference) -> [f64; 3] {
     };
     let batch: Vec<_> = (0..).map_while(|i| reference.get(&format!("input/{i}")).cloned()).collect();
     let linearized = graph
-        .linearize(&all("parameter"), &BTreeMap::new(), &batch)
+        .linearize(&case.placed(&all("parameter")), &BTreeMap::new(), &batch)
         .unwrap_or_else(|e| panic!("{}: {e}", case.name));
     let product = linearized.hessian_product(&all("direction")).expect("a product");
     [
@@ -44,14 +45,18 @@ fn loss_gradient_and_hessian_product_are_pytorchs() {
     let references = references();
     let mut failures = vec![];
     let mut compared = 0;
-    for case in cases() {
-        let Some(reference) = references.get(&case.name) else { continue };
-        compared += 1;
-        let errors = disagreement(&case, reference);
-        if errors.iter().any(|error| error > &1e-12) {
-            failures.push(format!("{}: loss, gradient, H v off by {errors:?}", case.name));
+    for device in devices() {
+        for case in cases() {
+            let Some(reference) = references.get(&case.name) else { continue };
+            let case = case.on(device);
+            compared += 1;
+            let errors = disagreement(&case, reference);
+            if errors.iter().any(|error| error > &1e-12) {
+                let place = device.location();
+                failures.push(format!("{place:?}: {}: loss, gradient, H v off by {errors:?}", case.name));
+            }
         }
     }
     assert!(failures.is_empty(), "{} cases differ:\n{}", failures.len(), failures.join("\n"));
-    assert_eq!(compared, references.len(), "a case of the fixture is not in the list");
+    assert_eq!(compared, references.len() * devices().len(), "a case of the fixture is not in the list");
 }

@@ -27,6 +27,8 @@ pub(crate) struct Envelope<R> {
     /// Number of parameters n in which the loss is differentiated.
     pub(crate) parameters: usize,
     pub(crate) dtype: &'static str,
+    /// Where it was computed: `cpu`, or `cuda:` with the card's number.
+    pub(crate) device: String,
     pub(crate) batch_norm: Option<&'static str>,
     pub(crate) batch_size: usize,
     pub(crate) loss_function: String,
@@ -188,6 +190,7 @@ impl<R> Envelope<R> {
             blocks,
             parameters: task.objective.parameters().len(),
             dtype: loaded.dtype_name(),
+            device: crate::device::name(task.objective.parameters().device()),
             batch_norm: task.batch_norm.map(mode_name),
             batch_size: task.batch_size,
             loss_function: task.loss.to_string(),

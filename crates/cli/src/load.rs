@@ -12,6 +12,7 @@ use relief_models::task::{Measured, Task, TaskOptions};
 use serde::Serialize;
 
 use crate::arguments::{RunArguments, SplitArgument, TaskArguments};
+use crate::device;
 use crate::exit::Failure;
 
 /// Metadata keys of a checkpoint that say what it is.
@@ -68,8 +69,9 @@ impl Loaded {
     /// Everything that makes the loss at a point what it is: what a saved state must agree with.
     pub(crate) fn identity(&self) -> String {
         let task = &self.task;
+        let place = device::recorded().map(|device| format!(" {device}")).unwrap_or_default();
         format!(
-            "{} {} {} {:?} {} {} {:?} {:?} {} {} {} {} {} {:?}",
+            "{} {} {} {:?} {} {} {:?} {:?} {} {} {} {} {} {:?}{place}",
             self.checkpoint_sha256,
             self.model,
             self.data.source,
@@ -129,12 +131,6 @@ const CHECKED_EXAMPLES: [usize; 2] = [2, 32];
 
 /// Sets up threads and device as asked.
 pub(crate) fn prepare(run: &RunArguments) -> Result<(), Failure> {
-    if run.device != "cpu" {
-        return Err(Failure::Usage(format!(
-            "there is no device `{}` in this build: did you mean `cpu`?",
-            run.device
-        )));
-    }
     if run.threads == Some(0) {
         return Err(Failure::Usage("--threads is 0: give at least 1, or leave it out".into()));
     }
@@ -147,6 +143,9 @@ pub(crate) fn prepare(run: &RunArguments) -> Result<(), Failure> {
     if let Some(path) = &run.print.output {
         crate::output::check_writable(path)?;
     }
+    device::choose(run.device)?;
+    #[cfg(feature = "cuda")]
+    candle_core::cuda::set_gemm_reduced_precision_f32(run.tf32);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(run.threads.unwrap_or(0));
     // Set once per process: a second verb in one process keeps the first pool.
     let _ = pool.build_global();
@@ -195,6 +194,7 @@ pub(crate) fn assemble(
         dtype,
         parameters: arguments.params.clone(),
         weight_decay: arguments.weight_decay,
+        device: device::chosen(),
     };
     let task = Task::new(&architecture, &tensors, &data, &options)?;
     let Measured { loss, accuracy, .. } = task.measure(task.objective.parameters())?;

@@ -9,6 +9,7 @@ mod connection_figures;
 mod connections;
 mod curve_state;
 mod curve_training;
+mod device;
 mod directions;
 mod eigenvalue_figures;
 mod envelope;

@@ -41,7 +41,8 @@ impl Point {
         let at = loaded.task.objective.parameters();
         let mut like = |named: &Parameters| -> Result<Parameters, Failure> {
             let taken = named.names().iter().filter_map(|name| Some((name.clone(), tensors.remove(name)?)));
-            let converted = taken.map(|(name, tensor)| Ok((name, tensor.to_dtype(at.dtype())?)));
+            let converted =
+                taken.map(|(name, tensor)| Ok((name, tensor.to_dtype(at.dtype())?.to_device(at.device())?)));
             let converted: Result<Vec<_>, relief_hessian::Error> = converted.collect();
             Ok(Parameters::new(converted?)?)
         };

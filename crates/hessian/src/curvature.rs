@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::objective::{Linearization, Objective, add_weight_decay, side_by_side};
+use crate::objective::{Linearization, Objective, add_weight_decay, side_by_side, together};
 use crate::operator::SymmetricOperator;
 use crate::{Error, Parameters, Result};
 
@@ -12,7 +12,7 @@ pub const DEFAULT_MEMORY: usize = 4 << 30;
 
 /// An objective at a point: loss, gradient, and the linearized batches as far as memory allows.
 ///
-/// Batches are worked on in parallel (rayon's current pool), and their results are added in the batches' order, so that
+/// Batches are worked on in parallel (rayon's current pool; on a device one by one), and their results are added in the batches' order, so that
 /// digits do not depend on the number of threads. A batch whose linearization does not fit into the budget is
 /// linearized again for every product.
 pub struct Curvature<'a> {
@@ -49,7 +49,7 @@ impl<'a> Curvature<'a> {
             bytes: 0,
         };
         let all: Vec<usize> = (0..objective.batches()).collect();
-        for group in all.chunks(rayon::current_num_threads()) {
+        for group in all.chunks(together(at)) {
             for (&batch, linearization) in
                 group.iter().zip(side_by_side(group, |b| objective.linearize(at, b)))
             {
@@ -129,7 +129,7 @@ impl<'a> Curvature<'a> {
     fn products(&self, matrix: Matrix, block: &[&[f64]], sums: &mut [&mut [f64]]) -> Result<()> {
         let directions = block.iter().map(|x| self.at.unflatten(x)).collect::<Result<Vec<_>>>()?;
         let all: Vec<usize> = (0..self.kept.len()).collect();
-        for group in all.chunks(rayon::current_num_threads()) {
+        for group in all.chunks(together(&self.at)) {
             let parts = side_by_side(group, |b| self.batch_products(matrix, b, &directions));
             for (&batch, parts) in group.iter().zip(parts) {
                 let weight = self.objective.weight(batch);
@@ -158,7 +158,7 @@ impl<'a> Curvature<'a> {
     ) -> Result<Vec<R>> {
         let all: Vec<usize> = (0..self.kept.len()).collect();
         let mut results = Vec::with_capacity(all.len());
-        for group in all.chunks(rayon::current_num_threads()) {
+        for group in all.chunks(together(&self.at)) {
             for part in side_by_side(group, |batch| self.with_linearization(batch, |l| work(batch, l))) {
                 results.push(part?);
             }

@@ -145,11 +145,12 @@ pub fn weight_decay_term(objective: &dyn Objective, at: &Parameters) -> Result<f
 
 /// The mean loss over all batches and its gradient as a flat vector, with the weight decay term: one pass over the data.
 ///
-/// Batches are worked on in parallel and added in their order, as in [`Curvature`](crate::Curvature).
+/// Batches are worked on in parallel on the CPU, one by one on a device, and added in their order, as in
+/// [`Curvature`](crate::Curvature).
 pub fn gradient(objective: &dyn Objective, at: &Parameters) -> Result<(f64, Vec<f64>)> {
     let (mut loss, mut sum) = (0.0, vec![0.0; at.len()]);
     let all: Vec<usize> = (0..objective.batches()).collect();
-    for group in all.chunks(rayon::current_num_threads()) {
+    for group in all.chunks(together(at)) {
         for (&batch, part) in group.iter().zip(side_by_side(group, |batch| objective.gradient(at, batch))) {
             let (value, part) = part?;
             loss += objective.weight(batch) * value;
@@ -163,7 +164,7 @@ pub fn gradient(objective: &dyn Objective, at: &Parameters) -> Result<(f64, Vec<
 /// The third derivative of the mean loss over all batches applied to pairs of directions (u, v), which is symmetric in u, v
 /// and whatever it is multiplied with: d/ds H(theta + s u) v at s = 0. Weight decay has none.
 ///
-/// Batches are worked on in parallel and added in their order.
+/// Batches are worked on in parallel on the CPU, one by one on a device, and added in their order.
 pub fn third_products(
     objective: &dyn Objective,
     at: &Parameters,
@@ -173,7 +174,7 @@ pub fn third_products(
         pairs.iter().map(|(u, v)| Ok((at.unflatten(u)?, at.unflatten(v)?))).collect::<Result<Vec<_>>>()?;
     let mut sums = vec![vec![0.0; at.len()]; pairs.len()];
     let all: Vec<usize> = (0..objective.batches()).collect();
-    for group in all.chunks(rayon::current_num_threads()) {
+    for group in all.chunks(together(at)) {
         let parts = side_by_side(group, |batch| objective.third_products(at, batch, &pairs));
         for (&batch, parts) in group.iter().zip(parts) {
             for (sum, part) in sums.iter_mut().zip(parts?) {
@@ -198,6 +199,11 @@ pub(crate) fn add_weight_decay(
         gradient.iter_mut().zip(&theta).for_each(|(g, x)| *g += decay * x);
     }
     Ok(())
+}
+
+/// How many batches are worked on side by side: on a device one, which fills it, and whose work goes through one stream.
+pub(crate) fn together(at: &Parameters) -> usize {
+    if at.device().is_cpu() { rayon::current_num_threads() } else { 1 }
 }
 
 /// Works on some batches in parallel, inside rayon's pool: from outside of it every kernel of a lone batch would wait for

@@ -104,14 +104,23 @@ impl Parameters {
         self.accumulate(1.0, tensors, out)
     }
 
-    /// Adds weight * tensors, shaped like the parameters, to a flat vector.
+    /// Adds weight * tensors, shaped like the parameters, to a flat vector. Flat vectors lie on the host: what lies on a
+    /// device is copied, all tensors at once.
     pub fn accumulate(&self, weight: f64, tensors: &[Tensor], out: &mut [f64]) -> Result<()> {
         self.check_length(out.len())?;
+        let joined;
+        let tensors = if tensors.iter().all(|tensor| tensor.device().is_cpu()) {
+            tensors
+        } else {
+            let flat = tensors.iter().map(Tensor::flatten_all).collect::<candle_core::Result<Vec<_>>>()?;
+            joined = [Tensor::cat(&flat, 0)?.to_device(&Device::Cpu)?];
+            &joined
+        };
         let mut rest = out;
         for tensor in tensors {
             let (head, tail) = rest.split_at_mut(tensor.elem_count());
             rest = tail;
-            let tensor = tensor.to_device(&Device::Cpu)?.contiguous()?;
+            let tensor = tensor.contiguous()?;
             let (storage, layout) = tensor.storage_and_layout();
             let range = layout.start_offset()..layout.start_offset() + head.len();
             match &*storage {
@@ -127,7 +136,7 @@ impl Parameters {
         Ok(())
     }
 
-    /// A flat vector as tensors shaped, typed and placed like the parameters.
+    /// A flat vector as tensors shaped, typed and placed like the parameters: where they lie on a device, it is copied there.
     pub fn unflatten(&self, x: &[f64]) -> Result<Vec<Tensor>> {
         self.check_length(x.len())?;
         let mut rest = x;
@@ -159,6 +168,12 @@ impl Parameters {
     /// The point whose flat vector is `x`, with the same names, shapes and types.
     pub fn at(&self, x: &[f64]) -> Result<Self> {
         Ok(Self { names: self.names.clone(), tensors: self.unflatten(x)?, len: self.len })
+    }
+
+    /// The point with all tensors on a device.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let tensors = self.tensors.iter().map(|t| t.to_device(device)).collect::<Result<_, _>>()?;
+        Ok(Self { names: self.names.clone(), tensors, len: self.len })
     }
 
     /// The point with all numbers of another type.

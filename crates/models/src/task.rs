@@ -10,7 +10,7 @@ mod statistics;
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use relief_hessian::{GraphObjective, Parameters};
 
 use batch_size::batch_size;
@@ -69,6 +69,9 @@ pub struct TaskOptions {
     pub parameters: Vec<String>,
     /// The factor w of w/2 |theta|^2.
     pub weight_decay: f64,
+    /// Where to compute: where the parameters lie. The data stay on the host, and every batch travels when it is evaluated
+    /// or linearized.
+    pub device: Device,
 }
 
 impl Default for TaskOptions {
@@ -82,6 +85,7 @@ impl Default for TaskOptions {
             dtype: DType::F32,
             parameters: vec![],
             weight_decay: 0.0,
+            device: Device::Cpu,
         }
     }
 }

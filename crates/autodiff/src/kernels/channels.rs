@@ -9,10 +9,10 @@ use super::{Real, SERIAL, vectorised};
 /// The large tensor's shape; the small one has its first and its third axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct View {
-    repeat: usize,
-    outer: usize,
-    channel: usize,
-    inner: usize,
+    pub(crate) repeat: usize,
+    pub(crate) outer: usize,
+    pub(crate) channel: usize,
+    pub(crate) inner: usize,
 }
 
 impl View {
@@ -62,7 +62,8 @@ impl View {
         }
     }
 
-    fn small(&self) -> usize {
+    /// Entries of the small tensor.
+    pub(crate) fn small(&self) -> usize {
         self.repeat * self.channel
     }
 

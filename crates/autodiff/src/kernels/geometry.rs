@@ -87,7 +87,7 @@ impl Geometry {
     }
 
     /// Whether the unfolded image is the image itself.
-    pub(super) fn is_pointwise(&self) -> bool {
+    pub(crate) fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == [0, 0]
     }
 }

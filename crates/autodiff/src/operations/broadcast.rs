@@ -6,7 +6,7 @@ use crate::error::shape;
 use crate::host::{Host, for_real, tensor};
 use crate::kernels::channels::{self, View};
 use crate::order::Order;
-use crate::{Result, Value, pointwise};
+use crate::{Result, Value, device, pointwise};
 
 /// The shape that two operands share after broadcasting.
 pub(super) fn common_shape(operation: &'static str, a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
@@ -60,6 +60,9 @@ impl Broadcast {
         let lies = Order::of(large);
         let Some(view) = self.view(&lies) else { return self.slowly(large, small, |a, b| a + b) };
         let (large, small) = (lies.pack(large)?, self.pack_small(&lies, small)?);
+        if device::holds(&large) {
+            return lies.unpack(&device::add_small(view, &large, &small)?);
+        }
         for_real!("add", large, T => {
             let (l, s) = (Host::open("add", &large)?, Host::open("add", &small)?);
             lies.unpack(&tensor(channels::add(view, l.slice::<T>()?, s.slice()?), large.dims())?)
@@ -74,6 +77,9 @@ impl Broadcast {
         let lies = Order::of(large);
         let Some(view) = self.view(&lies) else { return self.slowly(large, small, |a, b| a * b) };
         let (large, small) = (lies.pack(large)?, self.pack_small(&lies, small)?);
+        if device::holds(&large) {
+            return lies.unpack(&device::multiply_small(view, &large, &small)?);
+        }
         for_real!("mul", large, T => {
             let (l, s) = (Host::open("mul", &large)?, Host::open("mul", &small)?);
             lies.unpack(&tensor(channels::multiply(view, l.slice::<T>()?, s.slice()?), large.dims())?)
@@ -94,9 +100,12 @@ impl Broadcast {
             return Ok(large.contiguous()?.sum_keepdim(axes)?.reshape(self.from.as_slice())?);
         };
         let large = lies.pack(large)?;
+        if device::holds(&large) {
+            return self.unpack_small(&lies, &device::sum(view, &large)?);
+        }
         for_real!("sum", large, T => {
             let sums = channels::sum(view, Host::open("sum", &large)?.slice::<T>()?);
-            self.unpack_small(&lies, sums)
+            self.unpack_small(&lies, &tensor(sums, &[view.small()])?)
         })
     }
 
@@ -106,9 +115,13 @@ impl Broadcast {
         match self.view(&lies) {
             Some(view) if !self.is_identity() => {
                 let (a, b) = (lies.pack(a)?, lies.pack(b)?);
+                if device::holds(&a) {
+                    return self.unpack_small(&lies, &device::small_sum_of_products(view, &a, &b)?);
+                }
                 for_real!("sum of products", a, T => {
                     let (x, y) = (Host::open("sum of products", &a)?, Host::open("sum of products", &b)?);
-                    self.unpack_small(&lies, channels::sum_of_products(view, x.slice::<T>()?, y.slice()?))
+                    let sums = channels::sum_of_products(view, x.slice::<T>()?, y.slice()?);
+                    self.unpack_small(&lies, &tensor(sums, &[view.small()])?)
                 })
             }
             _ => self.reduce(&pointwise::sum_of_products(&[(a, b)])?),
@@ -124,8 +137,8 @@ impl Broadcast {
         lies.pack(&small.reshape(self.padded.as_slice())?)
     }
 
-    fn unpack_small<T: candle_core::WithDType>(&self, lies: &Order, entries: Vec<T>) -> Result<Tensor> {
-        let small = tensor(entries, &lies.dims(&self.padded))?;
+    fn unpack_small(&self, lies: &Order, entries: &Tensor) -> Result<Tensor> {
+        let small = entries.reshape(lies.dims(&self.padded))?;
         Ok(lies.unpack(&small)?.reshape(self.from.as_slice())?)
     }
 

@@ -7,7 +7,7 @@ use crate::host::{Host, for_real, tensor};
 use crate::kernels::convolution::{self, Geometry};
 use crate::order::Order;
 use crate::rule::{Axes, Axis, Bilinear, Index};
-use crate::{Result, Value};
+use crate::{Result, Value, device};
 
 /// Stride, zero padding and dilation along [height, width], and the number of groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,14 @@ impl Convolution {
                 Ok((images.pack(a)?, b))
             })
             .collect::<Result<Vec<_>>>()?;
+        if device::holds(&pairs[0].0) {
+            let pairs: Vec<_> = pairs.iter().map(|(a, b)| (a, b)).collect();
+            return match map {
+                Map::Forward => images.unpack(&device::forward(&self.geometry, &pairs)?),
+                Map::InputAdjoint => images.unpack(&device::input_adjoint(&self.geometry, &pairs)?),
+                Map::WeightAdjoint => device::weight_adjoint(&self.geometry, &pairs),
+            };
+        }
         for_real!("convolution", pairs[0].0, T => {
             let hosts = pairs
                 .iter()

@@ -99,6 +99,9 @@ macro_rules! functions {
                 fn is_curved(&self) -> bool {
                     $curved
                 }
+                fn kernel_constants(&self) -> Option<[f64; 2]> {
+                    Some([0.0, 0.0])
+                }
             }
         )*
         impl Value {
@@ -218,6 +221,9 @@ impl Elementwise for Power {
     fn name(&self) -> &'static str {
         "powf"
     }
+    fn kernel_constants(&self) -> Option<[f64; 2]> {
+        Some([self.0, 0.0])
+    }
     #[inline(always)]
     fn derivative(&self, order: usize, x: f64) -> f64 {
         power(self.0, order, x)
@@ -230,6 +236,9 @@ struct Elu(f64);
 impl Elementwise for Elu {
     fn name(&self) -> &'static str {
         "elu"
+    }
+    fn kernel_constants(&self) -> Option<[f64; 2]> {
+        Some([self.0, 0.0])
     }
     #[inline(always)]
     fn derivative(&self, order: usize, x: f64) -> f64 {
@@ -250,6 +259,9 @@ impl Elementwise for LeakyRelu {
     fn name(&self) -> &'static str {
         "leaky_relu"
     }
+    fn kernel_constants(&self) -> Option<[f64; 2]> {
+        Some([self.0, 0.0])
+    }
     #[inline(always)]
     fn derivative(&self, order: usize, x: f64) -> f64 {
         if x > 0.0 { piece(order, x, 1.0) } else { piece(order, self.0 * x, self.0) }
@@ -265,6 +277,9 @@ struct Clamp(f64, f64);
 impl Elementwise for Clamp {
     fn name(&self) -> &'static str {
         "clamp"
+    }
+    fn kernel_constants(&self) -> Option<[f64; 2]> {
+        Some([self.0, self.1])
     }
     #[inline(always)]
     fn derivative(&self, order: usize, x: f64) -> f64 {

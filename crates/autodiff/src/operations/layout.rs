@@ -7,7 +7,7 @@ use crate::axes::reshaped;
 use crate::error::shape;
 use crate::order::Order;
 use crate::rule::{Axes, Axis, Index, Linear};
-use crate::{Error, Result, Value};
+use crate::{Error, Result, Value, device};
 
 /// A linear operation with one argument.
 fn only<'a>(arguments: &[Option<&'a Tensor>]) -> Result<&'a Tensor> {
@@ -134,11 +134,20 @@ impl Stride {
     }
 
     fn take(&self, x: &Tensor) -> Result<Tensor> {
+        if device::holds(x) {
+            let lies = Order::of(x);
+            return lies.unpack(&device::stride(&lies.pack(x)?, lies.place(self.axis), self.step)?);
+        }
         let taken = self.indices(x.device())?;
         Order::along(x, self.axis, |x, axis| x.index_select(&taken, axis))
     }
 
     fn spread(&self, g: &Tensor) -> Result<Tensor> {
+        if device::holds(g) {
+            let lies = Order::of(g);
+            let place = lies.place(self.axis);
+            return lies.unpack(&device::stride_adjoint(&lies.pack(g)?, place, self.step, self.full)?);
+        }
         let taken = self.indices(g.device())?;
         Order::along(g, self.axis, |g, axis| {
             let mut shape = g.dims().to_vec();

@@ -17,7 +17,7 @@ impl Linear for Widen {
 
     /// Nothing but the precision to come back to.
     fn fix(&self, arguments: &[&Tensor]) -> Result<Option<Tensor>> {
-        Ok(Some(Tensor::zeros(0, arguments[0].dtype(), arguments[0].device())?))
+        Ok(Some(Tensor::zeros(1, arguments[0].dtype(), arguments[0].device())?))
     }
 
     fn apply(&self, arguments: &[Option<&Tensor>], _: Option<&Tensor>) -> Result<Tensor> {

@@ -2,12 +2,12 @@
 
 use candle_core::Tensor;
 
-use super::broadcast::common_shape;
+use super::broadcast::{Broadcast, common_shape};
 use crate::error::shape;
 use crate::host::{Host, for_real, tensor};
 use crate::kernels::matrix::{Matrix, multiply_add};
 use crate::rule::{Axes, Axis, Bilinear, Index};
-use crate::{Result, Value};
+use crate::{Result, Value, device, pointwise};
 
 /// c = a b over the last two axes: a [.., m, k], b [.., k, n]; or c = a b' with b [.., n, k], which saves turning b and
 /// its derivatives round.
@@ -24,6 +24,13 @@ pub(crate) struct MatMul {
 struct Side<'a> {
     tensor: &'a Tensor,
     transposed: bool,
+}
+
+impl Side<'_> {
+    /// The operand as it is read.
+    fn view(&self) -> Result<Tensor> {
+        if self.transposed { Ok(self.tensor.t()?) } else { Ok(self.tensor.clone()) }
+    }
 }
 
 impl Bilinear for MatMul {
@@ -81,6 +88,15 @@ impl MatMul {
     ) -> Result<Tensor> {
         let batch = &self.c[..self.c.len() - 2];
         let count = batch.iter().product::<usize>();
+        if device::holds(pairs[0].0) {
+            let mut sum = None;
+            for &pair in pairs {
+                let (left, right) = sides(pair);
+                pointwise::add(&mut sum, device::matrix_product(&left.view()?, &right.view()?, batch)?)?;
+            }
+            let sum = sum.ok_or_else(|| shape("matmul", "a sum of nothing has no shape"))?;
+            return Broadcast::new(out_shape, sum.dims()).reduce(&sum);
+        }
         for_real!("matmul", pairs[0].0, T => {
             let mut out = vec![<T as Default>::default(); out_shape.iter().product()];
             let rank = out_shape.len();

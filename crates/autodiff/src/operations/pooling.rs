@@ -7,7 +7,7 @@ use crate::host::{Host, for_real, tensor};
 use crate::kernels::pooling::{self, Pool, Windows};
 use crate::order::Order;
 use crate::rule::{Axes, Axis, Index, Linear};
-use crate::{Error, Result, Value};
+use crate::{Error, Result, Value, device};
 
 /// Windows along [height, width].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,9 @@ impl Linear for Maximum {
     fn fix(&self, arguments: &[&Tensor]) -> Result<Option<Tensor>> {
         let images = Order::channels_last();
         let x = images.pack(arguments[0])?;
+        if device::holds(&x) {
+            return device::first_maximum(self.0.pool(), &x).map(Some);
+        }
         for_real!(self.name(), x, T => {
             let host = Host::open(self.name(), &x)?;
             let chosen = pooling::first_maximum(self.0.pool(), host.slice::<T>()?);
@@ -89,6 +92,9 @@ impl Linear for Maximum {
     fn apply(&self, arguments: &[Option<&Tensor>], fixed: Option<&Tensor>) -> Result<Tensor> {
         let images = Order::channels_last();
         let (x, chosen) = (images.pack(given(arguments[0])?)?, given(fixed)?);
+        if device::holds(&x) {
+            return images.unpack(&device::select(self.0.pool(), &x, chosen)?);
+        }
         for_real!(self.name(), x, T => {
             let (host, chosen) = (Host::open(self.name(), &x)?, Host::open(self.name(), chosen)?);
             let mut out = vec![<T as Default>::default(); self.0.output.iter().product()];
@@ -100,6 +106,9 @@ impl Linear for Maximum {
     fn adjoint(&self, _: usize, g: &Tensor, fixed: Option<&Tensor>) -> Result<Tensor> {
         let images = Order::channels_last();
         let (g, chosen) = (images.pack(g)?, given(fixed)?);
+        if device::holds(&g) {
+            return images.unpack(&device::select_adjoint(self.0.pool(), &g, chosen)?);
+        }
         for_real!(self.name(), g, T => {
             let (host, chosen) = (Host::open(self.name(), &g)?, Host::open(self.name(), chosen)?);
             let mut out = vec![<T as Default>::default(); self.0.input.iter().product()];
@@ -117,6 +126,8 @@ impl Linear for Maximum {
 #[derive(Debug)]
 struct Average {
     planes: Planes,
+    /// What every sum is divided by; without one, by the number of its entries.
+    area: Option<usize>,
     divisors: Vec<f64>,
 }
 
@@ -125,9 +136,18 @@ impl Linear for Average {
         "avg_pool2d"
     }
 
-    fn apply(&self, arguments: &[Option<&Tensor>], _: Option<&Tensor>) -> Result<Tensor> {
+    /// On a device, where the windows lie.
+    fn fix(&self, arguments: &[&Tensor]) -> Result<Option<Tensor>> {
+        let x = arguments[0];
+        device::holds(x).then(|| device::window_table(self.planes.pool(), x.device())).transpose()
+    }
+
+    fn apply(&self, arguments: &[Option<&Tensor>], fixed: Option<&Tensor>) -> Result<Tensor> {
         let (images, p) = (Order::channels_last(), &self.planes);
         let x = images.pack(given(arguments[0])?)?;
+        if device::holds(&x) {
+            return images.unpack(&device::average(p.pool(), self.area, &x, given(fixed)?)?);
+        }
         for_real!(self.name(), x, T => {
             let host = Host::open(self.name(), &x)?;
             let mut out = vec![<T as Default>::default(); p.output.iter().product()];
@@ -136,9 +156,12 @@ impl Linear for Average {
         })
     }
 
-    fn adjoint(&self, _: usize, g: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {
+    fn adjoint(&self, _: usize, g: &Tensor, fixed: Option<&Tensor>) -> Result<Tensor> {
         let (images, p) = (Order::channels_last(), &self.planes);
         let g = images.pack(g)?;
+        if device::holds(&g) {
+            return images.unpack(&device::average_adjoint(p.pool(), self.area, &g, given(fixed)?)?);
+        }
         for_real!(self.name(), g, T => {
             let host = Host::open(self.name(), &g)?;
             let mut out = vec![<T as Default>::default(); p.input.iter().product()];
@@ -189,16 +212,15 @@ impl Value {
     /// `full`: divide by this kernel's area, border included, instead of by the number of entries.
     fn averaged(&self, planes: Planes, full: Option<[usize; 2]>) -> Value {
         let windows = &planes.windows;
+        let area = full.map(|[rows, columns]| rows * columns);
         let divisors = windows
             .rows
             .iter()
-            .flat_map(|r| {
-                windows.columns.iter().map(move |c| full.map_or((r.1 - r.0) * (c.1 - c.0), |k| k[0] * k[1]))
-            })
+            .flat_map(|r| windows.columns.iter().map(move |c| area.unwrap_or((r.1 - r.0) * (c.1 - c.0))))
             .map(|area| area as f64)
             .collect();
         let out = planes.output;
-        self.builder.linear(Average { planes, divisors }, &[self], &out)
+        self.builder.linear(Average { planes, area, divisors }, &[self], &out)
     }
 }
 

@@ -4,7 +4,7 @@ use candle_core::{DType, Tensor};
 
 use crate::error::shape;
 use crate::rule::{Axes, Axis, Index, Linear};
-use crate::{Error, Result, Value};
+use crate::{Error, Result, Value, device};
 
 /// Rows of a table: argument 0 is the table [v, ..], argument 1 the indices (integers, any shape).
 #[derive(Debug)]
@@ -19,16 +19,26 @@ impl Linear for Rows {
     }
 
     fn fix(&self, arguments: &[&Tensor]) -> Result<Option<Tensor>> {
-        indices("embedding", arguments[1], self.table[0]).map(Some)
+        let ids = indices("embedding", arguments[1], self.table[0])?;
+        if device::holds(&ids) {
+            return device::places_of_rows(&ids, self.table[0]).map(Some);
+        }
+        Ok(Some(ids))
     }
 
     fn apply(&self, arguments: &[Option<&Tensor>], fixed: Option<&Tensor>) -> Result<Tensor> {
         let (table, ids) = both("embedding", arguments[0], fixed)?;
+        if device::holds(table) {
+            return Ok(device::rows(&table.contiguous()?, ids)?.reshape(self.out.as_slice())?);
+        }
         Ok(table.contiguous()?.index_select(&ids.flatten_all()?, 0)?.reshape(self.out.as_slice())?)
     }
 
     fn adjoint(&self, _: usize, g: &Tensor, fixed: Option<&Tensor>) -> Result<Tensor> {
         let (g, ids) = both("embedding", Some(g), fixed)?;
+        if device::holds(g) {
+            return device::rows_adjoint(&g.contiguous()?, ids, &self.table);
+        }
         let mut rows = vec![ids.elem_count()];
         rows.extend(&self.table[1..]);
         let zeros = Tensor::zeros(self.table.as_slice(), g.dtype(), g.device())?;
@@ -73,11 +83,17 @@ impl Linear for Pick {
 
     fn apply(&self, arguments: &[Option<&Tensor>], fixed: Option<&Tensor>) -> Result<Tensor> {
         let (x, flat) = both("gather", arguments[0], fixed)?;
+        if device::holds(x) {
+            return device::pick(&x.contiguous()?, flat);
+        }
         Ok(x.contiguous()?.flatten_all()?.index_select(flat, 0)?)
     }
 
     fn adjoint(&self, _: usize, g: &Tensor, fixed: Option<&Tensor>) -> Result<Tensor> {
         let (g, flat) = both("gather", Some(g), fixed)?;
+        if device::holds(g) {
+            return device::pick_adjoint(&g.contiguous()?, flat, self.from);
+        }
         let zeros = Tensor::zeros(self.from[0] * self.from[1], g.dtype(), g.device())?;
         Ok(zeros.index_add(flat, &g.contiguous()?, 0)?.reshape(self.from.as_slice())?)
     }

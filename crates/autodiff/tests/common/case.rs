@@ -57,6 +57,8 @@ pub(crate) struct Case {
     model: Model,
     /// The loss of the outputs; without one, [`weighted`].
     loss: Option<Loss>,
+    /// Where parameters lie, and so where everything is computed.
+    device: Device,
 }
 
 /// A convex function of the outputs with a full Hessian and a third derivative:
@@ -75,7 +77,14 @@ impl Case {
         model: impl Fn(&Terms) -> Result<Value> + 'static,
     ) -> Self {
         let parameters = parameters.iter().map(|(name, shape)| (*name, shape.to_vec())).collect();
-        Self { name: name.into(), parameters, inputs: vec![], model: Box::new(model), loss: None }
+        let (name, device) = (name.into(), Device::Cpu);
+        Self { name, parameters, inputs: vec![], model: Box::new(model), loss: None, device }
+    }
+
+    /// The same case with its parameters on another device.
+    pub(crate) fn on(mut self, device: &Device) -> Self {
+        self.device = device.clone();
+        self
     }
 
     /// Adds a tensor to the batch.
@@ -175,16 +184,21 @@ impl Case {
     /// The case at another point.
     pub(crate) fn at(&self, graph: &Arc<Graph>, point: &[Tensor]) -> Linearized {
         graph
-            .linearize_to(3, point, &self.frozen(graph), &self.batch(graph))
+            .linearize_to(3, &self.placed(point), &self.frozen(graph), &self.batch(graph))
             .unwrap_or_else(|e| panic!("{}: {e}", self.name))
     }
 
     /// The loss at another point.
     pub(crate) fn value(&self, graph: &Arc<Graph>, point: &[Tensor]) -> f64 {
         graph
-            .evaluate(point, &self.frozen(graph), &self.batch(graph))
+            .evaluate(&self.placed(point), &self.frozen(graph), &self.batch(graph))
             .unwrap_or_else(|e| panic!("{}: {e}", self.name))
             .loss
+    }
+
+    /// Tensors on the case's device; those of batches and directions come by themselves.
+    pub(crate) fn placed(&self, tensors: &[Tensor]) -> Vec<Tensor> {
+        tensors.iter().map(|t| t.to_device(&self.device).expect("room on the device")).collect()
     }
 
     /// The parameters that are not trainable in `graph`.

@@ -58,7 +58,7 @@ pub(crate) fn evaluation_has_the_digits_of_linearization(case: &Case) {
     for point in [single(&point), point] {
         let linearized = case.at(&graph, &point);
         let (kept, batch) = (linearized.outputs().expect("outputs"), case.batch(&graph));
-        let evaluated = graph.evaluate(&point, &case.frozen(&graph), &batch).expect("a value");
+        let evaluated = graph.evaluate(&case.placed(&point), &case.frozen(&graph), &batch).expect("a value");
         let [found, expected] = [&evaluated.outputs, kept].map(entries);
         assert_eq!(found, expected, "{}: the outputs differ", case.name);
         assert_eq!(evaluated.loss.to_bits(), linearized.loss().to_bits(), "{}: the loss differs", case.name);
@@ -127,7 +127,8 @@ pub(crate) fn gauss_newton_product_splits_at_the_outputs(case: &Case) {
     }
     let outputs = linearized.outputs().expect("outputs").clone();
     let head = case.head(outputs.dims());
-    let head = head.linearize(&[outputs], &std::collections::BTreeMap::new(), &case.batch(graph));
+    let head =
+        head.linearize(&case.placed(&[outputs]), &std::collections::BTreeMap::new(), &case.batch(graph));
     let head = head.unwrap_or_else(|e| panic!("{}: {e}", case.name));
     let jv = linearized.jvp(&v).expect("a product");
     let curved = head.hessian_product(&[jv]).expect("a product");

@@ -5,4 +5,5 @@
 pub(crate) mod case;
 pub(crate) mod cases;
 pub(crate) mod checks;
+pub(crate) mod devices;
 pub(crate) mod vectors;

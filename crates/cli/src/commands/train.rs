@@ -218,6 +218,7 @@ fn settings(arguments: &Arguments) -> Result<(Dataset, Settings), Failure> {
         model: Model {
             architecture: architecture.spelled_out()?.to_string(),
             dtype: dtype.into(),
+            device: crate::device::recorded(),
             from: start.from.clone(),
             from_sha256: from.map(|from| from.sha256().to_string()),
         },

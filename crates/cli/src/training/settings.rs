@@ -9,6 +9,7 @@ use relief_training::Training;
 use serde::{Deserialize, Serialize};
 
 use super::probing::Probing;
+use crate::device;
 use crate::exit::Failure;
 use crate::output;
 
@@ -37,6 +38,9 @@ pub(crate) struct Model {
     pub(crate) architecture: String,
     /// f32 or f64.
     pub(crate) dtype: String,
+    /// The card it runs on; none for the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) device: Option<String>,
     /// The checkpoint it starts at; without one, the start is random, by the training's seed.
     pub(crate) from: Option<PathBuf>,
     /// Its hash.
@@ -105,6 +109,15 @@ impl Settings {
                 settings.version
             )));
         }
+        let asked = device::recorded();
+        if settings.model.device != asked {
+            let [begun, asked] = [&settings.model.device, &asked].map(|d| d.as_deref().unwrap_or("cpu"));
+            return Err(Failure::Usage(format!(
+                "the run in `{}` was begun on the device {begun}, and this is {asked}, whose digits differ: go on with \
+                 --device {begun}",
+                folder.display()
+            )));
+        }
         Ok(settings)
     }
 
@@ -118,6 +131,7 @@ impl Settings {
             loss: Some(self.loss.function.parse::<Loss>()?),
             smoothing: self.loss.label_smoothing,
             dtype: self.dtype(),
+            device: device::chosen(),
             ..TaskOptions::default()
         })
     }

@@ -48,7 +48,7 @@ impl Pieces {
         let (mut parameters, mut constants) = (vec![], BTreeMap::new());
         for (name, tensor) in tensors {
             if chosen.contains(name) {
-                parameters.push((name.clone(), tensor.to_dtype(options.dtype)?));
+                parameters.push((name.clone(), tensor.to_dtype(options.dtype)?.to_device(&options.device)?));
             } else {
                 constants.insert(name.clone(), tensor.clone());
             }
@@ -120,7 +120,8 @@ impl Pieces {
             return Ok(None);
         }
         let buffer = |name: &String| {
-            let tensor = self.constants[name].to_dtype(self.options.dtype)?;
+            let tensor =
+                self.constants[name].to_dtype(self.options.dtype)?.to_device(&self.options.device)?;
             Ok::<_, candle_core::Error>((name.clone(), tensor))
         };
         let named = self.buffers.iter().map(buffer).collect::<Result<Vec<_>, _>>()?;

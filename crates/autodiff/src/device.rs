@@ -1,0 +1,137 @@
+//! Operations on a device, so far NVIDIA cards through CUDA.
+//!
+//! Each primitive of the engine asks in one place whether its argument lies on a device ([`holds`]); if so, the functions
+//! here take over. They are compositions of three things: views and copies of candle tensors, candle's `matmul` (cuBLAS),
+//! and kernels of our own (`kernels.cu`, `functions.cu`), which NVRTC compiles when the first of them is launched.
+//!
+//! - **Sums have a fixed order**, as on the CPU: every entry of a result is computed by one thread from beginning to end,
+//!   long sums as partial sums whose number follows from the shape alone, adjoints of selections as gathers. There are no
+//!   atomic additions.
+//! - **Numbers**: sums over channels and functions of one variable are computed in double precision for f32 tensors too, as on
+//!   the CPU. cuBLAS rounds products of matrices as it likes; TensorFloat-32 is off unless
+//!   candle's switch turns it on.
+//! - **Testing without a card**: kernels are written in what C and CUDA have in common, and all of them have one signature.
+//!   The unit tests compile the very same text with the host's C compiler and run the generic cases of `tests/common` with
+//!   all operations going through here, on CPU tensors, against the CPU kernels. What they cannot test is `cuda.rs`, which
+//!   finds pointers and launches, and cuBLAS. With a card present the integration tests run on both.
+
+mod broadcast;
+mod convolution;
+#[cfg(feature = "cuda")]
+mod cuda;
+#[cfg(all(test, unix))]
+mod emulated;
+mod matmul;
+mod open;
+mod pointwise;
+mod pooling;
+mod selection;
+#[cfg(any(feature = "cuda", all(test, unix)))]
+mod source;
+#[cfg(all(test, unix))]
+mod tests;
+
+use candle_core::{DType, Tensor};
+
+pub(crate) use broadcast::{add_small, multiply_small, sum, sum_of_products as small_sum_of_products};
+pub(crate) use convolution::{forward, input_adjoint, weight_adjoint};
+pub(crate) use matmul::product as matrix_product;
+pub use open::{cuda_device, cuda_is_compiled_in};
+pub(crate) use pointwise::{jet, map, plus, sum_of_products, times};
+pub(crate) use pooling::{average, average_adjoint, first_maximum, select, select_adjoint, window_table};
+pub(crate) use selection::{pick, pick_adjoint, places_of_rows, rows, rows_adjoint, stride, stride_adjoint};
+
+use crate::{Error, Result};
+
+/// Entries that a tensor may have: kernels count them in 32 bits.
+const MOST: usize = u32::MAX as usize - 1024;
+
+/// Whether operations on this tensor go through this module.
+pub(crate) fn holds(tensor: &Tensor) -> bool {
+    #[cfg(all(test, unix))]
+    if emulated::is_on() {
+        return true;
+    }
+    !tensor.device().is_cpu()
+}
+
+/// What a kernel receives, by value: addresses of its arguments and results, sizes and numbers.
+#[cfg(any(feature = "cuda", all(test, unix)))]
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C)]
+struct Arguments {
+    inputs: [u64; 4],
+    outputs: [u64; 3],
+    sizes: [u32; 16],
+    numbers: [f64; 2],
+}
+
+/// A kernel and what it works on.
+#[derive(Debug, Default)]
+#[cfg_attr(
+    not(any(feature = "cuda", all(test, unix))),
+    allow(dead_code, reason = "only launches read all of it")
+)]
+struct Call<'a> {
+    /// Which of [`source::MODULES`] it is in.
+    module: &'static str,
+    kernel: &'a str,
+    /// Contiguous tensors, at most four.
+    inputs: &'a [&'a Tensor],
+    /// The shape of all results.
+    shape: &'a [usize],
+    /// Their types; at most three.
+    outputs: &'a [DType],
+    sizes: &'a [usize],
+    numbers: &'a [f64],
+}
+
+impl Call<'_> {
+    /// Runs the variant for numbers of type `real`; gives the results.
+    fn launch(&self, real: DType) -> Result<Vec<Tensor>> {
+        let suffix = match real {
+            DType::F32 => "f32",
+            DType::F64 => "f64",
+            found => return Err(Error::NumberType { operation: "a device kernel", found }),
+        };
+        let count = self.shape.iter().product::<usize>();
+        let largest = self.inputs.iter().map(|t| t.elem_count()).fold(count, usize::max);
+        if largest > MOST || self.sizes.iter().any(|&size| size > MOST) {
+            return Err(Error::Unavailable(format!(
+                "{}: a tensor has {largest} entries, and device kernels count to {MOST}: use smaller batches",
+                self.kernel
+            )));
+        }
+        let device = self.inputs[0].device();
+        if count == 0 {
+            let empty = |&dtype: &DType| Ok(Tensor::zeros(self.shape, dtype, device)?);
+            return self.outputs.iter().map(empty).collect();
+        }
+        let name = format!("{}_{suffix}", self.kernel);
+        #[cfg(feature = "cuda")]
+        if let candle_core::Device::Cuda(device) = device {
+            return cuda::launch(self, &name, count, device);
+        }
+        #[cfg(all(test, unix))]
+        if device.is_cpu() {
+            return emulated::launch(self, &name, count);
+        }
+        Err(Error::Unavailable(format!("the kernel {name} has no version for {:?}", device.location())))
+    }
+
+    /// Runs a kernel with one result.
+    fn one(&self, real: DType) -> Result<Tensor> {
+        let result = self.launch(real)?.pop();
+        result.ok_or_else(|| Error::Unavailable(format!("the kernel {} has no result", self.kernel)))
+    }
+
+    #[cfg(any(feature = "cuda", all(test, unix)))]
+    fn arguments(&self, inputs: &[u64], outputs: &[u64]) -> Arguments {
+        let mut arguments = Arguments::default();
+        arguments.inputs[..inputs.len()].copy_from_slice(inputs);
+        arguments.outputs[..outputs.len()].copy_from_slice(outputs);
+        arguments.sizes.iter_mut().zip(self.sizes).for_each(|(to, &size)| *to = size as u32);
+        arguments.numbers[..self.numbers.len()].copy_from_slice(self.numbers);
+        arguments
+    }
+}
