@@ -12,8 +12,9 @@
 //!   candle's switch turns it on.
 //! - **Testing without a card**: kernels are written in what C and CUDA have in common, and all of them have one signature.
 //!   The unit tests compile the very same text with the host's C compiler and run the generic cases of `tests/common` with
-//!   all operations going through here, on CPU tensors, against the CPU kernels. What they cannot test is `cuda.rs`, which
-//!   finds pointers and launches, and cuBLAS. With a card present the integration tests run on both.
+//!   all operations going through here, on CPU tensors, against the CPU kernels. `cuda.rs`, which finds addresses and
+//!   launches, runs in `scripts/cuda/pretend.sh`, on a driver that is none. With a card present the integration tests run
+//!   on both.
 
 mod broadcast;
 mod convolution;
