@@ -15,7 +15,7 @@ pub(super) fn rank(panel: &str) -> usize {
 /// Whether a panel is one of those that only a page with everything shows.
 pub(super) fn is_aside(panel: &str) -> bool {
     let known = PANELS.contains(&panel);
-    !known && ["align/", "gradient/", "third/"].iter().any(|group| panel.starts_with(group))
+    !known && ["align/", "gradient/", "third/", "noise/"].iter().any(|group| panel.starts_with(group))
 }
 
 /// The panel that a tag belongs to: with the edges beside the eigenvalues that they bound; none where it is no curve of its own,
@@ -29,7 +29,10 @@ pub(super) fn panel(tag: &str) -> Option<&str> {
         ("edge", "adam") | ("hessian", "preconditioned_lambda_1") => Some("preconditioned"),
         ("edge", _) => Some("hessian"),
         ("hessian", name) if !name.starts_with("lambda_") => Some(tag),
-        ("align", "hessian_gradient") | ("gradient" | "third", _) => Some(tag),
+        // It saturates where 2/eta is.
+        ("noise", "batch_sharpness") => Some("hessian"),
+        ("noise", "draws" | "batch_sharpness_of_means") => None,
+        ("align", "hessian_gradient") | ("gradient" | "third" | "noise", _) => Some(tag),
         ("align", name) if name.ends_with("_top") => Some("subspace"),
         ("align", _) => Some("alignment"),
         _ => Some(group),
@@ -58,6 +61,11 @@ pub(super) fn axis(panel: &str) -> String {
         "gradient/norm" => "norm of the gradient".into(),
         "gradient/curvature" => "curvature along the gradient".into(),
         "align/hessian_gradient" => "cos(g, Hg)".into(),
+        "noise/kernel_norm" => "kernel norm (1 at the edge)".into(),
+        "noise/gni" => "gradient-noise interaction".into(),
+        "noise/scale" => "gradient-noise scale".into(),
+        "noise/hessian_scale" => "gradient-noise scale with the Hessian".into(),
+        "phantom" => "Gini of the examples' weights".into(),
         other => other.split_once('/').map_or(other, |(_, name)| name).replace('_', " "),
     }
 }
