@@ -101,7 +101,7 @@ impl PreconditionArguments {
         let given = self.adam_steps.is_some() || self.adam.is_given();
         if matches!(self.precondition, Some(Source::Weights)) && given {
             return Err(Failure::Usage(
-                "--precondition weights has nothing to do with Adam: leave out --adam-beta1, -beta2, -eps and -steps".into(),
+                "--precondition weights has nothing to do with Adam: leave out --adam-beta1, --adam-beta2, --adam-eps and --adam-steps".into(),
             ));
         }
         if self.precondition.is_none() && given {
