@@ -15,16 +15,16 @@ use crate::training::settings::Settings;
 #[derive(Debug, Clone, Default, PartialEq, Args, Serialize)]
 pub(crate) struct AdamArguments {
     /// Adam's beta1 [default: what the file says, or 0.9]
-    #[arg(long, value_name = "B")]
-    adam_beta1: Option<f64>,
+    #[arg(id = "adam_beta1", long = "adam-beta1", value_name = "B")]
+    beta1: Option<f64>,
 
     /// Adam's beta2 [default: what the file says, or 0.999]
-    #[arg(long, value_name = "B")]
-    adam_beta2: Option<f64>,
+    #[arg(id = "adam_beta2", long = "adam-beta2", value_name = "B")]
+    beta2: Option<f64>,
 
     /// Adam's epsilon [default: what the file says, or 1e-8]
-    #[arg(long, value_name = "E")]
-    adam_eps: Option<f64>,
+    #[arg(id = "adam_eps", long = "adam-eps", value_name = "E")]
+    epsilon: Option<f64>,
 }
 
 impl AdamArguments {
@@ -35,14 +35,14 @@ impl AdamArguments {
 
     /// Refuses what no file could make right.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        for (name, beta) in [("beta1", self.adam_beta1), ("beta2", self.adam_beta2)] {
+        for (name, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
             if let Some(beta) = beta.filter(|beta| !(0.0..1.0).contains(beta)) {
                 return Err(Failure::Usage(format!(
                     "--adam-{name} is {beta}: give a number from 0 to below 1"
                 )));
             }
         }
-        match self.adam_eps.filter(|epsilon| !(epsilon.is_finite() && *epsilon >= 0.0)) {
+        match self.epsilon.filter(|epsilon| !(epsilon.is_finite() && *epsilon >= 0.0)) {
             Some(epsilon) => {
                 Err(Failure::Usage(format!("--adam-eps is {epsilon}: give a number not below 0")))
             }
@@ -54,9 +54,9 @@ impl AdamArguments {
     pub(crate) fn settings(&self, memory: &AdamMemory) -> Result<Adam, Failure> {
         let usual = Adam::default();
         let adam = Adam {
-            beta1: self.adam_beta1.or(memory.beta1).unwrap_or(usual.beta1),
-            beta2: self.adam_beta2.or(memory.beta2).unwrap_or(usual.beta2),
-            epsilon: self.adam_eps.or(memory.epsilon).unwrap_or(usual.epsilon),
+            beta1: self.beta1.or(memory.beta1).unwrap_or(usual.beta1),
+            beta2: self.beta2.or(memory.beta2).unwrap_or(usual.beta2),
+            epsilon: self.epsilon.or(memory.epsilon).unwrap_or(usual.epsilon),
         };
         for (name, beta) in [("beta1", adam.beta1), ("beta2", adam.beta2)] {
             if !(0.0..1.0).contains(&beta) {

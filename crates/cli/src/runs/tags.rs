@@ -25,13 +25,14 @@ pub(super) fn panel(tag: &str) -> Option<&str> {
     let beside = tag.ends_with("_bound") || tag.ends_with("_error") || matches!(group, "work" | "epoch");
     match (group, name) {
         _ if beside => None,
-        ("edge", "distance") | ("hessian", "lambda_1_over_loss") | ("loss", "probe") => None,
+        ("edge", "distance")
+        | ("hessian", "lambda_1_over_loss")
+        | ("loss", "probe")
+        | ("noise", "draws" | "batch_sharpness_of_means") => None,
         ("edge", "adam") | ("hessian", "preconditioned_lambda_1") => Some("preconditioned"),
-        ("edge", _) => Some("hessian"),
+        // The batch sharpness saturates where 2/eta is.
+        ("edge", _) | ("noise", "batch_sharpness") => Some("hessian"),
         ("hessian", name) if !name.starts_with("lambda_") => Some(tag),
-        // It saturates where 2/eta is.
-        ("noise", "batch_sharpness") => Some("hessian"),
-        ("noise", "draws" | "batch_sharpness_of_means") => None,
         ("align", "hessian_gradient") | ("gradient" | "third" | "noise", _) => Some(tag),
         ("align", name) if name.ends_with("_top") => Some("subspace"),
         ("align", _) => Some("alignment"),

@@ -8,7 +8,7 @@ pub(crate) enum Family {
     Gradient,
     /// The largest and the smallest eigenvalue of the Hessian, certified, the larger magnitude, and the first over the loss
     Eigenvalues,
-    /// How far the top eigenvectors stand out: lambda_1 / lambda_5, and the gradient's share in their space
+    /// How far the top eigenvectors stand out: the first eigenvalue over the fifth, and the gradient's share in their space
     Confinement,
     /// The trace of the Hessian
     Trace,
