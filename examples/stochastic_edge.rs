@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn sgd(eta: f64, batch: usize) -> Sgd {
-    Sgd { eta, batch, examples: EXAMPLES }
+    Sgd { eta, momentum: 0.0, nesterov: false, batch, examples: EXAMPLES }
 }
 
 /// The step size at which the kernel norm is 1, by bisection.

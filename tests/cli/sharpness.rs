@@ -19,7 +19,9 @@ fn value(found: &Json, name: &str) -> f64 {
 
 #[test]
 fn the_whole_table_has_every_measure_with_its_error() {
-    let found = sharpness(&[], 0);
+    // Another network of this shape will do for a start.
+    let other = digits("digits-mlp-tanh")[1].clone();
+    let found = sharpness(&["--start", &other, "--relative-error", "0.1"], 0);
     assert_eq!(found["schema"], "relief/sharpness/1");
     assert!(found["result"].get("left_out").is_none(), "{}", found["result"]["left_out"]);
     let expected = &reference()["digits-mlp-tanh"];
@@ -36,6 +38,9 @@ fn the_whole_table_has_every_measure_with_its_error() {
     let rows = found["result"]["measures"].as_array().unwrap();
     for name in [
         "lambda-max-over-loss",
+        "operator-norm",
+        "lambda-ratio",
+        "gradient-confinement",
         "effective-dimension",
         "weighted-trace",
         "weighted-lambda-max",
@@ -51,6 +56,8 @@ fn the_whole_table_has_every_measure_with_its_error() {
         "worst-case-linf",
         "adaptive-worst-case-l2",
         "adaptive-worst-case-linf",
+        "m-worst-case-l2",
+        "adaptive-m-worst-case-linf",
         "average-case-gaussian",
         "average-case-uniform",
         "adaptive-average-case-gaussian",
@@ -58,10 +65,14 @@ fn the_whole_table_has_every_measure_with_its_error() {
         "keskar-phi-subspace",
         "pac-bayes-sigma",
         "pac-bayes-origin",
+        "pac-bayes-start",
         "pac-bayes-flatness",
         "adaptive-pac-bayes-flatness",
         "fisher-rao",
         "relative-flatness 4.weight",
+        "batch-sharpness",
+        "gradient-noise-interaction",
+        "gradient-noise-scale",
     ] {
         let row = row(&found, name);
         assert!(row["value"].as_f64().unwrap().is_finite(), "{name}");
@@ -75,6 +86,12 @@ fn the_whole_table_has_every_measure_with_its_error() {
     let second = average["beside"]["second_order"].as_f64().unwrap();
     assert!((average["value"].as_f64().unwrap() / second - 1.0).abs() < 0.5);
     assert!(value(&found, "worst-case-l2") >= value(&found, "sam-ascent-l2"));
+    assert!(value(&found, "m-worst-case-l2") >= value(&found, "m-sharpness-l2"));
+    let tops = numbers(&expected["top10"]);
+    assert_all_close(&[value(&found, "lambda-ratio")], &[tops[0] / tops[4]], 1e-6);
+    // At its own weights the start is at distance 0.
+    assert_eq!(row(&found, "pac-bayes-start")["beside"]["distance"], 0.0);
+    assert!(value(&found, "pac-bayes-start") < value(&found, "pac-bayes-origin"));
     // eta moves along the gradient, whose curvature lies within the spectrum.
     let critical = value(&found, "critical-sharpness");
     assert!(critical > 0.0 && critical < 1.2 * top, "{critical} {top}");
@@ -118,6 +135,7 @@ fn settings_that_make_no_sense_are_refused() {
     refuses(&with(&["--rho", "0"]), 2, &["--rho", "above 0"]);
     refuses(&with(&["--norms", "0.5"]), 2, &["--norms", "from 1 to inf"]);
     refuses(&with(&["--only", "flatness"]), 2, &["flatness"]);
+    refuses(&with(&["--only", "pac-bayes", "--start", "nowhere.pt"]), 3, &["nowhere.pt"]);
     refuses(&with(&["--only", "relative-flatness", "--layer", "head*"]), 3, &["head*"]);
     refuses(&with(&["--only", "m-sharpness", "--m", "2000"]), 3, &["2000", "1437"]);
     refuses(&with(&["--only", "pac-bayes", "--drop", "1"]), 3, &["smaller drop"]);
@@ -168,5 +186,5 @@ fn an_interrupted_table_goes_on_with_what_is_missing() {
     saved["families"]["worst-case"] = serde_json::json!([]);
     std::fs::write(&state, saved.to_string()).unwrap();
     let shorter = json(&[strs(&arguments), vec!["--resume", state_name]].concat(), 0);
-    assert_eq!(shorter["result"]["measures"].as_array().unwrap().len(), 3);
+    assert_eq!(shorter["result"]["measures"].as_array().unwrap().len(), 4);
 }

@@ -27,6 +27,7 @@ mod parts;
 mod planes;
 mod points;
 mod preconditioning;
+mod probes;
 mod progress;
 mod refining;
 mod report;

@@ -1,19 +1,21 @@
 //! A matrix in the coordinates of an optimizer: P^-1/2 A P^-1/2.
 
-use std::path::{Path, PathBuf};
+pub(crate) mod adam;
+
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
 use relief_hessian::{Parameters, Scaled, SymmetricOperator};
-use relief_models::checkpoint::{AdamMemory, Checkpoint};
+use relief_models::checkpoint::AdamMemory;
 use relief_sharpness::{Scale, adam_edge};
-use relief_training::{Adam, Optimiser, Training, TrainingState};
+use relief_training::Adam;
 use serde::Serialize;
 
 use crate::exit::Failure;
 use crate::numbers;
-use crate::run_folder::STATE;
-use crate::training::settings::Settings;
+
+use adam::AdamArguments;
 
 /// Which preconditioner.
 #[derive(Debug, Clone, Args)]
@@ -24,17 +26,8 @@ pub(crate) struct PreconditionArguments {
     #[arg(long, value_name = "adam:FILE|weights", help_heading = "Matrix")]
     precondition: Option<Source>,
 
-    /// Adam's beta1 [default: what the file says, or 0.9]
-    #[arg(long, value_name = "B", requires = "precondition", help_heading = "Matrix")]
-    adam_beta1: Option<f64>,
-
-    /// Adam's beta2 [default: what the file says, or 0.999]
-    #[arg(long, value_name = "B", requires = "precondition", help_heading = "Matrix")]
-    adam_beta2: Option<f64>,
-
-    /// Adam's epsilon [default: what the file says, or 1e-8]
-    #[arg(long, value_name = "E", requires = "precondition", help_heading = "Matrix")]
-    adam_eps: Option<f64>,
+    #[command(flatten, next_help_heading = "Matrix")]
+    adam: AdamArguments,
 
     /// Steps that Adam took, for the correction of its means [default: what the file says; without, no correction]
     #[arg(long, value_name = "N", requires = "precondition", help_heading = "Matrix")]
@@ -105,24 +98,19 @@ impl PreconditionArguments {
 
     /// Refuses what no file could make right.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        let own = [self.adam_beta1, self.adam_beta2, self.adam_eps];
-        if matches!(self.precondition, Some(Source::Weights))
-            && (self.adam_steps.is_some() || own.iter().any(Option::is_some))
-        {
+        let given = self.adam_steps.is_some() || self.adam.is_given();
+        if matches!(self.precondition, Some(Source::Weights)) && given {
             return Err(Failure::Usage(
                 "--precondition weights has nothing to do with Adam: leave out --adam-beta1, --adam-beta2, --adam-eps and --adam-steps".into(),
             ));
         }
-        for (name, beta) in [("beta1", self.adam_beta1), ("beta2", self.adam_beta2)] {
-            if let Some(beta) = beta.filter(|beta| !(0.0..1.0).contains(beta)) {
-                return Err(Failure::Usage(format!(
-                    "--adam-{name} is {beta}: give a number from 0 to below 1"
-                )));
-            }
+        if self.precondition.is_none() && given {
+            return Err(Failure::Usage(
+                "Adam is described, but no matrix is in its coordinates: give --precondition adam:FILE"
+                    .into(),
+            ));
         }
-        if let Some(epsilon) = self.adam_eps.filter(|epsilon| !(epsilon.is_finite() && *epsilon >= 0.0)) {
-            return Err(Failure::Usage(format!("--adam-eps is {epsilon}: give a number not below 0")));
-        }
+        self.adam.check()?;
         if self.adam_steps == Some(0) {
             return Err(Failure::Usage(
                 "--adam-steps is 0: before the first step there is no preconditioner".into(),
@@ -138,22 +126,9 @@ impl PreconditionArguments {
             Some(Source::Weights) => return Ok(Some(Preconditioner::Weights)),
             Some(Source::Adam(path)) => path,
         };
-        let mut memory = if path.is_dir() { of_run(path)? } else { AdamMemory::load(path)? };
+        let mut memory = adam::read(path)?;
         memory.steps = self.adam_steps.or(memory.steps).filter(|steps| *steps > 0);
-        let usual = Adam::default();
-        let adam = Adam {
-            beta1: self.adam_beta1.or(memory.beta1).unwrap_or(usual.beta1),
-            beta2: self.adam_beta2.or(memory.beta2).unwrap_or(usual.beta2),
-            epsilon: self.adam_eps.or(memory.epsilon).unwrap_or(usual.epsilon),
-        };
-        for (name, beta) in [("beta1", adam.beta1), ("beta2", adam.beta2)] {
-            if !(0.0..1.0).contains(&beta) {
-                return Err(Failure::Input(format!(
-                    "`{}` has a {name} of {beta}, which is not in 0..1: give --adam-{name}",
-                    path.display()
-                )));
-            }
-        }
+        let adam = self.adam.settings(&memory)?;
         Ok(Some(Preconditioner::Adam(memory, adam)))
     }
 }
@@ -244,30 +219,4 @@ impl Preconditioned {
 /// Steps for the means' correction; so many that there is none where they are not known.
 fn corrected_steps(memory: &AdamMemory) -> usize {
     memory.steps.unwrap_or(i32::MAX as usize).min(i32::MAX as usize)
-}
-
-/// What Adam remembers in a `relief train` run.
-fn of_run(folder: &Path) -> Result<AdamMemory, Failure> {
-    let settings = Settings::load(folder)?;
-    let Optimiser::Adam(adam) = settings.training.optimiser else {
-        return Err(Failure::Input(format!(
-            "the run in `{}` was not with Adam: its optimizer is {}",
-            folder.display(),
-            settings.optimizer
-        )));
-    };
-    let path = folder.join(STATE);
-    let state = TrainingState::load(&path, &settings.text()?)?;
-    let Some(square) = state.means.get(1) else {
-        return Err(Failure::Input(format!(
-            "the run in `{}` took no step yet: Adam remembers nothing",
-            folder.display()
-        )));
-    };
-    let start = Checkpoint::load(&folder.join(crate::training::recorder::checkpoint(0)))?;
-    let mut memory = AdamMemory::of_training(&start, square, state.step, &path)?;
-    let Training { eta, schedule, steps, .. } = &settings.training;
-    memory.eta = Some(eta * schedule.factor(state.step.saturating_sub(1), *steps));
-    (memory.beta1, memory.beta2, memory.epsilon) = (Some(adam.beta1), Some(adam.beta2), Some(adam.epsilon));
-    Ok(memory)
 }

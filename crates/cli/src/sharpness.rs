@@ -8,11 +8,12 @@ use candle_core::Tensor;
 use relief_hessian::{Curvature, Error, Lanczos, Parameters, Sampling, Target, matching};
 use relief_models::task::Minibatches;
 use relief_sharpness::measures::{
-    Apgd, AverageCase, Ball, Centre, CriticalStep, Keskar, MSharpness, Measure, Noise, PacBayesSigma,
-    RelativeFlatness, WorstCase, effective_dimension, eigenvalues, fisher_rao, frobenius, gradient_norm,
-    over_loss, pac_bayes_flatness, pac_bayes_origin, sam_ascent, trace, weighted_lambda_max, weighted_trace,
+    Apgd, AverageCase, Ball, Centre, CriticalStep, Keskar, MSharpness, MWorstCase, Measure, Noise,
+    PacBayesSigma, RelativeFlatness, WorstCase, confinement, effective_dimension, eigenvalues, fisher_rao,
+    frobenius, gradient_noise, gradient_norm, operator_norm, over_loss, pac_bayes_flatness, pac_bayes_origin,
+    pac_bayes_start, sam_ascent, trace, weighted_lambda_max, weighted_trace,
 };
-use relief_sharpness::{Perturbation, Scale};
+use relief_sharpness::{Noise as MiniBatchNoise, Perturbation, Scale};
 
 use crate::exit::Failure;
 use crate::load::{self, Loaded};
@@ -24,6 +25,9 @@ pub(crate) use settings::Settings;
 /// Weight matrices whose relative flatness is measured unless they are named; of more, the last one.
 const MOST_LAYERS: usize = 8;
 
+/// Top eigenvectors whose space is looked at.
+const TOP: usize = 5;
+
 /// What all families share.
 pub(crate) struct Given<'a> {
     pub(crate) loaded: &'a Loaded,
@@ -31,6 +35,8 @@ pub(crate) struct Given<'a> {
     pub(crate) centre: &'a Centre<'a>,
     pub(crate) examples: Watched<Minibatches>,
     pub(crate) settings: &'a Settings,
+    /// The weights that training started at.
+    pub(crate) start: Option<Vec<f64>>,
     pub(crate) seed: u64,
     pub(crate) memory: usize,
 }
@@ -46,8 +52,10 @@ impl Given<'_> {
             Family::Eigenvalues => {
                 let [max, min] = eigenvalues(&hessian, &lanczos)?;
                 let over = over_loss(&max, centre.loss());
-                [Some(max), Some(min), over].into_iter().flatten().collect()
+                let norm = operator_norm(&max, &min);
+                [Some(max), Some(min), Some(norm), over].into_iter().flatten().collect()
             }
+            Family::Confinement => confinement(&hessian, centre, TOP, &lanczos)?,
             Family::Trace => vec![trace(&hessian, &sampling)?],
             Family::Frobenius => vec![frobenius(&hessian, &sampling)?],
             Family::EffectiveDimension => {
@@ -60,14 +68,21 @@ impl Given<'_> {
             Family::CriticalStep => vec![CriticalStep::default().measure(centre)?],
             Family::Sam => self.sam()?,
             Family::MSharpness => {
-                let m = settings.m.unwrap_or(128.min(self.loaded.task.objective.examples()));
+                let m = self.m();
                 let one = |(scale, rho, ..): (Scale, f64, f64, f64)| {
                     let perturbation = Perturbation { norm: 2.0, scale };
                     MSharpness { m, rho, perturbation, seed: self.seed }.measure(&self.examples, at)
                 };
                 settings.kinds().map(one).into_iter().collect::<Result<_, _>>()?
             }
-            Family::WorstCase => self.worst_case()?,
+            Family::WorstCase => {
+                self.worst_cases().map(|worst| worst.measure(centre)).collect::<Result<_, _>>()?
+            }
+            Family::MWorstCase => {
+                let (m, seed) = (self.m(), self.seed);
+                let one = |worst| MWorstCase { m, worst, seed }.measure(&self.examples, at);
+                self.worst_cases().map(one).collect::<Result<_, _>>()?
+            }
             Family::AverageCase => self.average_case()?,
             Family::Keskar => [None, Some(settings.subspace.min(at.len()))]
                 .map(|dimensions| {
@@ -89,6 +104,12 @@ impl Given<'_> {
                 .into_iter()
                 .map(|layer| RelativeFlatness { layer, sampling: sampling.clone() }.measure(&hessian, at))
                 .collect::<Result<_, _>>()?,
+            Family::GradientNoise => {
+                let (batch, relative_error) = (Some(self.m()), 0.5 * settings.relative_error);
+                let max_draws = settings.max_products;
+                let noise = MiniBatchNoise { batch, relative_error, max_draws, kernel_norm: None };
+                gradient_noise(&self.examples, self.curvature, &noise, self.seed)?
+            }
         })
     }
 
@@ -156,14 +177,16 @@ impl Given<'_> {
         Ok(rows)
     }
 
-    fn worst_case(&self) -> Result<Vec<Measure>, Failure> {
-        let mut rows = vec![];
-        for (scale, rho, rho_inf, _) in self.settings.kinds() {
-            for (ball, rho) in [(Ball::L2, rho), (Ball::Linf, rho_inf)] {
-                rows.push(WorstCase { ball, rho, scale, search: self.search() }.measure(self.centre)?);
-            }
-        }
-        Ok(rows)
+    fn worst_cases(&self) -> impl Iterator<Item = WorstCase> {
+        let search = self.search();
+        self.settings.kinds().into_iter().flat_map(move |(scale, rho, rho_inf, _)| {
+            [(Ball::L2, rho), (Ball::Linf, rho_inf)].map(|(ball, rho)| WorstCase { ball, rho, scale, search })
+        })
+    }
+
+    /// Examples of a mini-batch.
+    fn m(&self) -> usize {
+        self.settings.m.unwrap_or(128.min(self.loaded.task.objective.examples()))
     }
 
     fn averages(&self) -> Vec<AverageCase> {
@@ -194,10 +217,14 @@ impl Given<'_> {
             let (drop, draws, seed) = (self.settings.drop, self.settings.draws, self.seed);
             let settings = PacBayesSigma { drop, scale, draws, seed, ..PacBayesSigma::default() };
             let sigma = settings.measure(self.centre, &accuracy)?;
-            let origin = (scale == Scale::None).then(|| pac_bayes_origin(&sigma, self.centre, examples));
+            let plain = scale == Scale::None;
+            let origin = plain.then(|| pac_bayes_origin(&sigma, self.centre, examples));
+            let start = self.start.as_ref().filter(|_| plain);
+            let start =
+                start.map(|start| pac_bayes_start(&sigma, self.centre, start, examples)).transpose()?;
             let flatness = pac_bayes_flatness(&sigma, examples);
             rows.push(sigma);
-            rows.extend(origin.into_iter().chain([flatness]));
+            rows.extend(origin.into_iter().chain(start).chain([flatness]));
         }
         Ok(rows)
     }

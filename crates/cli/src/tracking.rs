@@ -1,5 +1,6 @@
 //! Checkpoints of a training, one after the other: a probe each, warm from the one before.
 
+pub(crate) mod adam;
 mod bar;
 mod files;
 mod folder;
@@ -12,7 +13,7 @@ use relief_models::checkpoint::Checkpoint;
 use relief_models::data::Dataset;
 use relief_models::loss::Loss;
 use relief_models::task::{Measured, Minibatches, Task};
-use relief_sharpness::{Probe, Setting};
+use relief_sharpness::{AdamSetting, Probe, Setting};
 use serde_json::Value;
 
 use crate::arguments::{SplitArgument, TaskArguments};
@@ -126,12 +127,22 @@ impl Tracker {
         let task = Task::new(architecture, &tensors, data, options)?;
         let sum = Minibatches::new(architecture, &tensors, data, options)?;
         let at = task.objective.parameters();
+        let states = &self.training.adam;
+        let adam = states.at(path, step, at)?;
+        // Where Adam's second moments are not known, neither is what binds it.
+        let eta = match &adam {
+            Some(adam) => self.training.eta.or(adam.eta),
+            None => self.training.eta.filter(|_| !states.concerns(path)),
+        };
         let setting = Setting {
-            eta: self.training.eta,
+            eta,
             rho: self.training.rho,
             momentum: self.training.momentum,
             nesterov: self.training.nesterov,
             batch: self.training.batch,
+            adam: adam
+                .as_ref()
+                .map(|adam| AdamSetting { beta1: adam.beta1, preconditioner: &adam.preconditioner }),
             ..Setting::default()
         };
         let start = Some(self.vectors.as_slice()).filter(|vectors| !vectors.is_empty());
@@ -161,7 +172,8 @@ impl Tracker {
     pub(crate) fn finish(self) -> (Loaded, Track, [usize; 2]) {
         let entropic =
             matches!(self.loaded.task.loss, Loss::CrossEntropy | Loss::NextToken | Loss::BinaryCrossEntropy);
-        (self.loaded, Track::new(self.rows, entropic), self.work)
+        let adam = self.training.adam.concerns(Path::new(&self.loaded.checkpoint_path));
+        (self.loaded, Track::new(self.rows, entropic, adam), self.work)
     }
 }
 

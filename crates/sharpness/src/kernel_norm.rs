@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// How the kernel norm K = eta (1/B - 1/N) / C `sum_a` `lambda_a` / (2 - eta `lambda_a`) is computed: for SGD with step size eta on
 /// mini-batches of B of N examples with C outputs each, and `lambda_a` the eigenvalues of the Gauss-Newton matrix.
 ///
+/// With momentum mu, eta lambda / (2 - eta lambda) becomes eta lambda / (1 - mu) (1 + mu) / (2 (1 + mu) - eta lambda), what a unit
+/// of noise leaves behind in all steps that follow, squared and summed; with Nesterov's momentum correspondingly.
+///
 /// For a model that is linear in its parameters, with half the squared error, |residuals|^2 decays on average as long as
 /// eta `lambda_1` < 2 and K < 1, and grows beyond; K is infinite from eta `lambda_1` = 2 on. The eigenvectors are taken to be spread
 /// over the examples (Agarwala & Pennington 2024 have a stochastic edge of stability of this kind; the formula is
@@ -36,11 +39,15 @@ impl Default for KernelNorm {
     }
 }
 
-/// The size of steps and mini-batches.
+/// How SGD goes, and on mini-batches of which size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sgd {
     /// Step size eta.
     pub eta: f64,
+    /// Factor mu of the momentum.
+    pub momentum: f64,
+    /// Whether the momentum is Nesterov's.
+    pub nesterov: bool,
     /// Examples of a mini-batch B.
     pub batch: usize,
     /// Examples in all, N.
@@ -50,7 +57,7 @@ pub struct Sgd {
 /// A kernel norm.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct MeasuredKernelNorm {
-    /// K; infinite where eta times the largest eigenvalue is 2 or more.
+    /// K; infinite where the largest eigenvalue is at the edge of stability without noise or beyond.
     pub value: f64,
     /// Its standard error over the random vectors; none where it is exact or infinite.
     pub standard_error: Option<f64>,
@@ -62,20 +69,34 @@ pub struct MeasuredKernelNorm {
     pub products: usize,
 }
 
-/// K from all eigenvalues; infinite where eta times the largest is 2 or more.
+/// K from all eigenvalues; infinite where the largest is at the edge of gradient descent with this momentum or beyond.
 pub fn kernel_norm(eigenvalues: &[f64], sgd: Sgd, outputs: usize) -> f64 {
-    let eta = sgd.eta;
-    let sum: f64 = eigenvalues.iter().map(|&lambda| summand(lambda, eta)).sum();
-    factor(sgd, outputs) * sum
+    let sum: f64 = eigenvalues.iter().map(|&lambda| sgd.response(lambda)).sum();
+    sgd.factor(outputs) * sum
 }
 
-/// lambda / (2 - eta lambda), which a negative eigenvalue, rounding of 0, does not enter.
-fn summand(lambda: f64, eta: f64) -> f64 {
-    if eta * lambda >= 2.0 { f64::INFINITY } else { lambda.max(0.0) / (2.0 - eta * lambda) }
-}
+impl Sgd {
+    /// x^2 times the sum of all squares of what a unit of noise in one step leaves in this direction, x = eta lambda: without
+    /// momentum x / (2 - x). A negative eigenvalue, rounding of 0, does not enter.
+    ///
+    /// The sum is the variance of an autoregression of order 2; with Nesterov's momentum the noise of the step before enters too.
+    fn response(&self, lambda: f64) -> f64 {
+        let (x, mu) = ((self.eta * lambda).max(0.0), self.momentum);
+        let (ahead, shrunk) = if self.nesterov { (mu, mu * (1.0 - x)) } else { (0.0, mu) };
+        let left = 2.0 * (1.0 + mu) - x * (1.0 + 2.0 * ahead);
+        if left <= 0.0 {
+            return f64::INFINITY;
+        }
+        let variance = x * (1.0 + shrunk) / ((1.0 - shrunk) * left);
+        // Neighbours' correlation, which the noise of two steps at once brings in.
+        let correlation = (1.0 + mu) * (1.0 - x) / (1.0 + shrunk);
+        let weights = (1.0 + ahead).powi(2) + ahead.powi(2) - 2.0 * ahead * (1.0 + ahead) * correlation;
+        variance * weights
+    }
 
-fn factor(sgd: Sgd, outputs: usize) -> f64 {
-    sgd.eta * (1.0 / sgd.batch as f64 - 1.0 / sgd.examples as f64) / outputs as f64
+    fn factor(&self, outputs: usize) -> f64 {
+        (1.0 / self.batch as f64 - 1.0 / self.examples as f64) / outputs as f64
+    }
 }
 
 impl KernelNorm {
@@ -98,7 +119,7 @@ impl KernelNorm {
         let decay = curvature.objective().weight_decay();
         let matrix = curvature.gauss_newton();
         let n = matrix.dim();
-        let scale = factor(sgd, outputs);
+        let scale = sgd.factor(outputs);
         if n <= self.exact_up_to {
             let values: Vec<f64> = explicit(&matrix)?.iter().map(|x| x - decay).collect();
             let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -125,7 +146,7 @@ impl KernelNorm {
         let mut products = eigen.products;
         let known: Vec<f64> = eigen.largest.iter().map(|pair| pair.value - decay).collect();
         let largest = known.first().copied().unwrap_or(0.0);
-        let found: f64 = known.iter().map(|&lambda| summand(lambda, sgd.eta)).sum();
+        let found: f64 = known.iter().map(|&lambda| sgd.response(lambda)).sum();
         if !found.is_finite() {
             let value = f64::INFINITY;
             return Ok(Outcome::Done(MeasuredKernelNorm {
@@ -155,7 +176,7 @@ impl KernelNorm {
             .map(|probe| {
                 let terms = probe.values.iter().zip(&probe.weights);
                 // Deflated directions are eigenvectors of the eigenvalue 0, where weight decay must not be taken off again.
-                n as f64 * terms.map(|(x, w)| w * summand((x - decay).max(0.0), sgd.eta)).sum::<f64>()
+                n as f64 * terms.map(|(x, w)| w * sgd.response((x - decay).max(0.0))).sum::<f64>()
             })
             .collect();
         let count = sums.len() as f64;

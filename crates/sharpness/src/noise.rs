@@ -48,6 +48,8 @@ pub struct Mean {
 pub struct MeasuredNoise {
     /// Examples of a mini-batch.
     pub batch: usize,
+    /// Examples that they are drawn from.
+    pub examples: usize,
     /// Mini-batches drawn.
     pub draws: usize,
     /// Whether the batch sharpness is as exact as asked.
@@ -126,6 +128,7 @@ impl Noise {
             let moving = steepest > 0.0;
             return Ok(Outcome::Done(MeasuredNoise {
                 batch,
+                examples,
                 draws: seen.len(),
                 reached,
                 batch_sharpness: known(sharpness),
@@ -136,6 +139,20 @@ impl Noise {
                 work: [seen.len() * batch, 2 * seen.len() * batch],
             }));
         }
+    }
+}
+
+impl MeasuredNoise {
+    /// tr(H Cov g) / (g'Hg) of single examples' gradients, in examples: beyond mini-batches of this size a step gains little more
+    /// (`McCandlish` et al. 2018, eq. 2.8, with the Hessian). `rayleigh` is g'Hg / |g|^2. None for mini-batches of all
+    /// examples, or where the loss does not bend up along g.
+    pub fn hessian_scale(&self, rayleigh: f64) -> Option<Mean> {
+        let mean = self.interaction.filter(|_| rayleigh > 0.0 && self.batch < self.examples)?;
+        let single = 1.0 / (1.0 / self.batch as f64 - 1.0 / self.examples as f64);
+        Some(Mean {
+            value: single * (mean.value / rayleigh - 1.0),
+            standard_error: mean.standard_error.map(|error| single * error / rayleigh),
+        })
     }
 }
 

@@ -147,8 +147,11 @@ impl Probe {
             let found = done!(settings.run(sum, &curvature, setting.batch, self.seed, &mut relay)?);
             let batch = found.batch;
             noise = Some(found);
-            if let (Some(kernel), Some(eta)) = (&settings.kernel_norm, setting.eta) {
-                let sgd = Sgd { eta, batch, examples: sum.examples() };
+            // Adam's steps are none of SGD's.
+            let eta = setting.eta.filter(|_| setting.adam.is_none());
+            if let (Some(kernel), Some(eta)) = (&settings.kernel_norm, eta) {
+                let Setting { momentum, nesterov, .. } = *setting;
+                let sgd = Sgd { eta, momentum, nesterov, batch, examples: sum.examples() };
                 let accuracy = (self.tolerance, self.unit_roundoff, self.seed);
                 let found = done!(kernel.run(&curvature, sgd, accuracy, &mut relay)?);
                 products += found.products;

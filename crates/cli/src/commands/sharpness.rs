@@ -9,9 +9,10 @@ use relief_models::task::Minibatches;
 use relief_sharpness::measures::{Centre, Measure};
 
 use crate::arguments::{RunArguments, TaskArguments};
-use crate::envelope::{Envelope, Point, Work};
+use crate::envelope::{self, Envelope, Work};
 use crate::exit::{self, Failure};
 use crate::load;
+use crate::points::Point;
 use crate::resuming::ResumeArguments;
 use crate::sharpness::table::{self, Finished, Table};
 use crate::sharpness::{Family, Given, Settings};
@@ -24,6 +25,7 @@ use crate::{interrupt, output, progress};
   relief sharpness notebooks-data/digits-sgd.safetensors
   relief sharpness notebooks-data/digits-sgd.safetensors --only eigenvalues,sam,worst-case --rho 0.1 --dtype f64
   relief sharpness notebooks-data/digits-sam.safetensors --only average-case --relative-error 0.02 --format json
+  relief sharpness runs/sgd/checkpoints/step-001000.safetensors --start runs/sgd/checkpoints/step-000000.safetensors --only pac-bayes
   relief sharpness net.pth --model resnet18 --data cifar/ --limit 2000 --only sam,m-sharpness --m 128
 
 Errors: a bound holds always, twice a standard error holds in about 95 of 100 runs. A maximum over a ball is searched for, so
@@ -83,6 +85,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         }
         other => other?,
     };
+    let start = arguments.settings.start.as_ref().map(|path| {
+        let parameters = Point::load(&loaded, path)?.parameters;
+        Ok::<_, Failure>(parameters.to_vec()?)
+    });
     let examples = Minibatches::new(&loaded.architecture, &loaded.tensors, &loaded.data, &loaded.options)?;
     let given = Given {
         loaded: &loaded,
@@ -90,6 +96,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         centre: &centre,
         examples: Watched(examples),
         settings: &arguments.settings,
+        start: start.transpose()?,
         seed: arguments.run.seed,
         memory: load::memory(&arguments.run),
     };
@@ -126,7 +133,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         seconds: begun.elapsed().as_secs_f64(),
     };
     let met = left_out.is_empty() && measures.iter().all(|measure| measure.remedy.is_none());
-    let point = Point::curved(&curvature, "hessian");
+    let point = envelope::Point::curved(&curvature, "hessian");
     let result = Table { measures, left_out };
     let mut envelope =
         Envelope::new("relief/sharpness/1", arguments.run.seed, &loaded, point, (result, work));

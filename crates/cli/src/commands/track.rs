@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use relief_hessian::Objective;
 use relief_models::checkpoint::Checkpoint;
-use relief_sharpness::{KernelNorm, Noise, Probe};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::arguments::{Format, RunArguments, TaskArguments};
 use crate::envelope::{Envelope, Point, Work};
 use crate::exit::{self, Failure};
+use crate::probes::{Asked, AskedArguments};
+use crate::tracking::adam::AdamStateArguments;
 use crate::tracking::{Files, Tracked, Tracker, report};
 use crate::{interrupt, load, output};
 
@@ -21,8 +22,11 @@ use crate::{interrupt, load, output};
   relief track 'notebooks-data/pair/way/*.safetensors' --eta 0.1
   relief track 'ckpts/step-*.safetensors' --eta 0.1 --rho 0.05 --run runs/sam --csv sam.csv
   relief track 'ckpts/*.safetensors' --eta 0.1 --batch 32 --noise --kernel-norm --trace 0.05 --run runs/sgd
+  relief track 'runs/adam/checkpoints/*.safetensors'
+  relief track 'ckpts/epoch*.pth' --model resnet18 --data cifar/ --eta 1e-3 --adam-state 'ckpts/optimizer-epoch*.pt'
   relief track 'ckpts/*.safetensors' --eta 0.1 --follow --idle 600 --run runs/live
 
+Checkpoints of a `relief train` run with Adam: its second moments are found in the run's folder.
 A row's step is the last number in the file's name, or the checkpoint's metadata `step`. With --run, rows go to
 metrics.jsonl, which `relief plot` draws; the same command goes on where it stopped.")]
 pub(crate) struct Arguments {
@@ -37,7 +41,7 @@ pub(crate) struct Arguments {
     training: TrainingArguments,
 
     #[command(flatten)]
-    probe: ProbeArguments,
+    probe: AskedArguments,
 
     /// Record a row a checkpoint in this folder, and go on with those it has
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
@@ -64,7 +68,7 @@ pub(crate) struct Arguments {
 }
 
 /// What training was doing.
-#[derive(Debug, Clone, PartialEq, Args, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Args, Serialize)]
 pub(crate) struct TrainingArguments {
     /// Step size, for the edges of stability
     #[arg(long, value_name = "ETA", help_heading = "Training")]
@@ -85,50 +89,9 @@ pub(crate) struct TrainingArguments {
     /// Examples of a mini-batch, for --noise
     #[arg(long, value_name = "B", help_heading = "Training")]
     pub(crate) batch: Option<usize>,
-}
 
-#[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
-struct ProbeArguments {
-    /// How many eigenvalues
-    #[arg(short, value_name = "K", default_value_t = 5, help_heading = "Probe")]
-    k: usize,
-
-    /// Residual to reach, relative to the largest Ritz value
-    #[arg(long, value_name = "TOL", default_value_t = 1e-4, help_heading = "Probe")]
-    tol: f64,
-
-    /// Stop a search after this many matrix-vector products
-    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Probe")]
-    max_products: usize,
-
-    /// Estimate the trace to this relative error
-    #[arg(long, value_name = "SHARE", help_heading = "Probe")]
-    trace: Option<f64>,
-
-    /// Draw mini-batches of --batch examples: batch sharpness, gradient-noise interaction and scale
-    #[arg(long, requires = "batch", help_heading = "Probe")]
-    noise: bool,
-
-    /// Relative standard error of the batch sharpness at which to stop drawing
-    #[arg(long, value_name = "SHARE", default_value_t = 0.005, requires = "noise", help_heading = "Probe")]
-    noise_error: f64,
-
-    /// Mini-batches at most
-    #[arg(long, value_name = "N", default_value_t = 1000, requires = "noise", help_heading = "Probe")]
-    max_draws: usize,
-
-    /// The kernel norm of the stochastic edge of stability (1 at the edge) as well
-    #[arg(long, requires = "noise", requires = "eta", help_heading = "Probe")]
-    kernel_norm: bool,
-
-    /// Third derivatives along perturbation and first eigenvector
-    #[arg(long, help_heading = "Probe")]
-    third_order: bool,
-
-    /// How evenly the examples weigh in the gradient, here and at the perturbed point
-    #[arg(long, requires = "rho", help_heading = "Probe")]
-    phantom: bool,
+    #[command(flatten)]
+    pub(crate) adam: AdamStateArguments,
 }
 
 /// Between two looks for new files.
@@ -136,7 +99,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     load::prepare(&arguments.common)?;
-    arguments.validate()?;
+    let asked = arguments.validate()?;
     if let Some(path) = &arguments.csv {
         output::check_writable(path)?;
     }
@@ -148,7 +111,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let mut tracker: Option<Tracker> = None;
     let interrupted = loop {
         for path in files.new_ones()? {
-            match arguments.attempt(&mut tracker, &path, &files) {
+            match arguments.attempt(&asked, &mut tracker, &path, &files) {
                 Ok(Tracked::Done(line)) => {
                     files.took(&path);
                     (last, broken) = (Instant::now(), None);
@@ -193,16 +156,24 @@ impl Arguments {
     }
 
     /// Probes a checkpoint; the first one says what all have in common.
-    fn attempt(&self, tracker: &mut Option<Tracker>, path: &Path, files: &Files) -> Result<Tracked, Failure> {
+    fn attempt(
+        &self,
+        asked: &Asked,
+        tracker: &mut Option<Tracker>,
+        path: &Path,
+        files: &Files,
+    ) -> Result<Tracked, Failure> {
         let tracker = match tracker {
             Some(tracker) => tracker,
-            none => none.insert(self.begin(path)?),
+            none => none.insert(self.begin(asked, path)?),
         };
         tracker.expects(files.known()?);
         tracker.take(path)
     }
 
-    fn validate(&self) -> Result<(), Failure> {
+    /// What is asked of every checkpoint; refuses what makes no sense.
+    fn validate(&self) -> Result<Asked, Failure> {
+        let asked = self.probe.asked()?;
         let TrainingArguments { eta, rho, momentum, batch, .. } = self.training;
         let positive = |x: f64| x.is_finite() && x > 0.0;
         let problem = if let Some(eta) = eta.filter(|eta| !positive(*eta)) {
@@ -213,50 +184,30 @@ impl Arguments {
             format!("--momentum is {momentum}: give a number from 0 to below 1")
         } else if batch == Some(0) {
             "--batch is 0: give at least 1".into()
-        } else if self.probe.k == 0 {
-            "-k is 0: ask for at least 1 eigenvalue".into()
-        } else if !(positive(self.probe.tol) && self.probe.tol < 1.0) {
-            format!("--tol is {}: give a number between 0 and 1", self.probe.tol)
-        } else if !self.probe.trace.is_none_or(positive) || !positive(self.probe.noise_error) {
-            "--trace and --noise-error must be above 0 and finite".into()
-        } else if self.probe.max_draws < 2 {
-            format!("--max-draws is {}: give at least 2", self.probe.max_draws)
-        } else if self.probe.max_products < 2 {
-            format!("--max-products is {}: give at least 2", self.probe.max_products)
+        } else if batch.is_none() && asked.noise.is_some() {
+            "--noise draws mini-batches of --batch examples: give --batch".into()
+        } else if eta.is_none() && asked.kernel_norm() {
+            "--kernel-norm depends on the step size: give --eta".into()
+        } else if rho.is_none() && asked.phantom {
+            "--phantom compares with the point perturbed by --rho: give --rho".into()
         } else if !self.idle.is_none_or(|idle| idle.is_finite() && idle >= 0.0) {
             "--idle must be 0 or more seconds".into()
         } else {
-            return Ok(());
+            self.training.adam.check()?;
+            return Ok(asked);
         };
         Err(Failure::Usage(problem))
     }
 
     /// Loads the first checkpoint and what all have in common.
-    fn begin(&self, first: &Path) -> Result<Tracker, Failure> {
+    fn begin(&self, asked: &Asked, first: &Path) -> Result<Tracker, Failure> {
         let task = TaskArguments { checkpoint: first.to_path_buf(), ..self.task.clone() };
         let loaded = load::load(&task, None, self.common.seed)?;
         if !self.no_check {
             loaded.check_rules(self.common.seed)?;
         }
-        let probe = &self.probe;
-        let noise = probe.noise.then(|| Noise {
-            batch: None,
-            relative_error: probe.noise_error,
-            max_draws: probe.max_draws,
-            kernel_norm: probe.kernel_norm.then(KernelNorm::default),
-        });
-        let probe = Probe {
-            top: probe.k,
-            tolerance: probe.tol,
-            max_products: probe.max_products,
-            unit_roundoff: load::unit_roundoff(loaded.task.objective.parameters()),
-            memory: load::memory(&self.common),
-            seed: self.common.seed,
-            trace: probe.trace,
-            noise,
-            third_order: probe.third_order,
-            phantom: probe.phantom,
-        };
+        let unit_roundoff = load::unit_roundoff(loaded.task.objective.parameters());
+        let probe = asked.probe(unit_roundoff, load::memory(&self.common), self.common.seed);
         Tracker::new(loaded, &task, probe, self.training.clone(), self.run.as_deref())
     }
 

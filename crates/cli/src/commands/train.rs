@@ -10,7 +10,7 @@ use relief_models::architecture::Architecture;
 use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{Dataset, Split};
 use relief_models::loss::Loss;
-use relief_training::{Ending, TrainingState};
+use relief_training::{Ending, Optimiser, TrainingState};
 
 use crate::arguments::{DTypeArgument, RunArguments};
 use crate::envelope::Envelope;
@@ -34,6 +34,8 @@ use crate::{interrupt, load, output};
   relief train --from net.safetensors --data digits --optimizer asam --steps 500 --run runs/tuned
   relief train --model mlp:widths=64-32-32-10 --data digits --batch full --momentum 0 --eta 0.2 --steps 2000 --probe-every 50
   relief train --resume runs/sam
+  relief train --model mlp:widths=64-32-32-10 --data digits --probe-every 100 --noise --noise-error 0.05 --kernel-norm --run runs/k
+  relief train --model mlp:widths=64-32-32-10 --data digits --optimizer adam --checkpoint-every 100 --save-moments --run runs/adam
   relief plot runs/sgd runs/sam -o training.png
 
 The folder of the run gets run.toml (all settings), metrics.jsonl (a row for every measurement), checkpoints/ (which all other
@@ -54,7 +56,7 @@ pub(crate) struct Arguments {
 
     /// Go on with the run in a folder, with its own settings
     #[arg(long, value_name = "RUN", help_heading = "Output",
-        conflicts_with_all = ["StartArguments", "RecipeArguments", "RuleArguments", "ProbeArguments", "seed"])]
+        conflicts_with_all = ["StartArguments", "RecipeArguments", "RuleArguments", "ProbeArguments", "AskedArguments", "seed"])]
     resume: Option<PathBuf>,
 
     #[command(flatten)]
@@ -111,6 +113,10 @@ struct StartArguments {
     /// Save a checkpoint every N steps, besides the first and the last
     #[arg(long, value_name = "N", help_heading = "Output")]
     checkpoint_every: Option<usize>,
+
+    /// With Adam: keep its second moments beside every checkpoint, as `relief track` and --precondition adam: read them
+    #[arg(long, help_heading = "Output")]
+    save_moments: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
@@ -231,7 +237,12 @@ fn settings(arguments: &Arguments) -> Result<(Dataset, Settings), Failure> {
             context: start.context,
         },
         loss: LossSettings { function: String::new(), label_smoothing: start.label_smoothing },
-        record: Record { measure_every: 1, checkpoint_every: start.checkpoint_every, probe: None },
+        record: Record {
+            measure_every: 1,
+            checkpoint_every: start.checkpoint_every,
+            moments: start.save_moments,
+            probe: None,
+        },
         training: Default::default(),
     };
     let data = problem::split(&settings.data, &settings, Split::Train)?;
@@ -240,8 +251,13 @@ fn settings(arguments: &Arguments) -> Result<(Dataset, Settings), Failure> {
     settings.loss.function =
         start.loss.clone().unwrap_or_else(|| Loss::for_targets(&data.targets).to_string());
     settings.training = recipe.training(rule, data.examples(), run.seed)?;
+    if start.save_moments && !matches!(settings.training.optimiser, Optimiser::Adam(_)) {
+        return Err(Failure::Usage(
+            "--save-moments is about Adam, and this optimizer has no second moments: leave it out".into(),
+        ));
+    }
     let epoch = settings.training.epochs(data.examples())?.per_epoch();
-    settings.record.probe = probes.probing(data.examples())?;
+    settings.record.probe = probes.probing(&settings.training, data.examples())?;
     let usual = if epoch > 1 { epoch } else { (settings.training.steps / 200).max(1) };
     settings.record.measure_every = start.measure_every.unwrap_or(usual);
     Ok((data, settings))

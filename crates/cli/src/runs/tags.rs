@@ -15,7 +15,7 @@ pub(super) fn rank(panel: &str) -> usize {
 /// Whether a panel is one of those that only a page with everything shows.
 pub(super) fn is_aside(panel: &str) -> bool {
     let known = PANELS.contains(&panel);
-    !known && ["align/", "gradient/", "third/"].iter().any(|group| panel.starts_with(group))
+    !known && ["align/", "gradient/", "third/", "noise/"].iter().any(|group| panel.starts_with(group))
 }
 
 /// The panel that a tag belongs to: with the edges beside the eigenvalues that they bound; none where it is no curve of its own,
@@ -25,11 +25,15 @@ pub(super) fn panel(tag: &str) -> Option<&str> {
     let beside = tag.ends_with("_bound") || tag.ends_with("_error") || matches!(group, "work" | "epoch");
     match (group, name) {
         _ if beside => None,
-        ("edge", "distance") | ("hessian", "lambda_1_over_loss") | ("loss", "probe") => None,
+        ("edge", "distance")
+        | ("hessian", "lambda_1_over_loss")
+        | ("loss", "probe")
+        | ("noise", "draws" | "batch_sharpness_of_means") => None,
         ("edge", "adam") | ("hessian", "preconditioned_lambda_1") => Some("preconditioned"),
-        ("edge", _) => Some("hessian"),
+        // The batch sharpness saturates where 2/eta is.
+        ("edge", _) | ("noise", "batch_sharpness") => Some("hessian"),
         ("hessian", name) if !name.starts_with("lambda_") => Some(tag),
-        ("align", "hessian_gradient") | ("gradient" | "third", _) => Some(tag),
+        ("align", "hessian_gradient") | ("gradient" | "third" | "noise", _) => Some(tag),
         ("align", name) if name.ends_with("_top") => Some("subspace"),
         ("align", _) => Some("alignment"),
         _ => Some(group),
@@ -58,6 +62,11 @@ pub(super) fn axis(panel: &str) -> String {
         "gradient/norm" => "norm of the gradient".into(),
         "gradient/curvature" => "curvature along the gradient".into(),
         "align/hessian_gradient" => "cos(g, Hg)".into(),
+        "noise/kernel_norm" => "kernel norm (1 at the edge)".into(),
+        "noise/gni" => "gradient-noise interaction".into(),
+        "noise/scale" => "gradient-noise scale".into(),
+        "noise/hessian_scale" => "gradient-noise scale with the Hessian".into(),
+        "phantom" => "Gini of the examples' weights".into(),
         other => other.split_once('/').map_or(other, |(_, name)| name).replace('_', " "),
     }
 }

@@ -6,8 +6,10 @@ use clap::ValueEnum;
 pub(crate) enum Family {
     /// The gradient's norm
     Gradient,
-    /// The largest and the smallest eigenvalue of the Hessian, certified, and the first over the loss
+    /// The largest and the smallest eigenvalue of the Hessian, certified, the larger magnitude, and the first over the loss
     Eigenvalues,
+    /// How far the top eigenvectors stand out: the first eigenvalue over the fifth, and the gradient's share in their space
+    Confinement,
     /// The trace of the Hessian
     Trace,
     /// The Frobenius norm of the Hessian
@@ -24,6 +26,8 @@ pub(crate) enum Family {
     MSharpness,
     /// The highest loss in a ball, searched for
     WorstCase,
+    /// The same on mini-batches
+    MWorstCase,
     /// The mean loss under noise
     AverageCase,
     /// Keskar's phi, in all directions and in a random subspace
@@ -34,12 +38,15 @@ pub(crate) enum Family {
     FisherRao,
     /// Relative flatness of layers
     RelativeFlatness,
+    /// Batch sharpness, gradient-noise interaction and noise scales of mini-batches
+    GradientNoise,
 }
 
 impl Family {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Gradient,
         Self::Eigenvalues,
+        Self::Confinement,
         Self::Trace,
         Self::Frobenius,
         Self::EffectiveDimension,
@@ -48,11 +55,13 @@ impl Family {
         Self::Sam,
         Self::MSharpness,
         Self::WorstCase,
+        Self::MWorstCase,
         Self::AverageCase,
         Self::Keskar,
         Self::PacBayes,
         Self::FisherRao,
         Self::RelativeFlatness,
+        Self::GradientNoise,
     ];
 
     /// Its name on the command line.
@@ -60,6 +69,7 @@ impl Family {
         match self {
             Self::Gradient => "gradient",
             Self::Eigenvalues => "eigenvalues",
+            Self::Confinement => "confinement",
             Self::Trace => "trace",
             Self::Frobenius => "frobenius",
             Self::EffectiveDimension => "effective-dimension",
@@ -68,11 +78,13 @@ impl Family {
             Self::Sam => "sam",
             Self::MSharpness => "m-sharpness",
             Self::WorstCase => "worst-case",
+            Self::MWorstCase => "m-worst-case",
             Self::AverageCase => "average-case",
             Self::Keskar => "keskar",
             Self::PacBayes => "pac-bayes",
             Self::FisherRao => "fisher-rao",
             Self::RelativeFlatness => "relative-flatness",
+            Self::GradientNoise => "gradient-noise",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What the definitions of the measures leave open.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use relief_sharpness::Scale;
 
@@ -50,7 +52,7 @@ pub(crate) struct Settings {
     )]
     pub(super) norms: Vec<f64>,
 
-    /// Examples of a mini-batch of m-sharpness; by default 128, or all where there are fewer
+    /// Examples of a mini-batch of m-sharpness, m-worst-case and gradient-noise; by default 128, or all where there are fewer
     #[arg(long, value_name = "M", help_heading = "Measures")]
     pub(super) m: Option<usize>,
 
@@ -74,6 +76,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SHARE", default_value_t = 0.1, help_heading = "Measures")]
     pub(super) drop: f64,
 
+    /// Checkpoint that training started at, for the PAC-Bayes bound of a prior around it
+    #[arg(long, value_name = "FILE", help_heading = "Measures")]
+    pub(crate) start: Option<PathBuf>,
+
     /// Draws of noise for the PAC-Bayes sigma
     #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Measures")]
     pub(super) draws: usize,
@@ -90,7 +96,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SHARE", default_value_t = 0.05, help_heading = "Measures")]
     pub(super) relative_error: f64,
 
-    /// Products at most, for each measure
+    /// Products at most, for each measure; mini-batches at most, for gradient-noise
     #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Measures")]
     pub(super) max_products: usize,
 

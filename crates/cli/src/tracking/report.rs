@@ -24,12 +24,13 @@ const FALLEN: f64 = 5.0;
 const STAYED: f64 = 2.0;
 
 impl Track {
-    /// `entropic` is a loss whose curvature falls with the loss itself.
-    pub(super) fn new(mut rows: Vec<Row>, entropic: bool) -> Self {
+    /// `entropic` is a loss whose curvature falls with the loss itself; `adam`, whether training is known to be with Adam.
+    pub(super) fn new(mut rows: Vec<Row>, entropic: bool, adam: bool) -> Self {
         rows.retain(|row| !row.contains_key(EVENT));
         let not_converged =
             rows.iter().filter(|row| row.contains_key("status")).filter_map(row_step).collect();
-        let remarks = confounded(&rows).filter(|_| entropic).into_iter().collect();
+        let remarks = [confounded(&rows).filter(|_| entropic), unknown_moments(&rows).filter(|_| adam)];
+        let remarks = remarks.into_iter().flatten().collect();
         Self { rows, not_converged, remarks }
     }
 }
@@ -51,13 +52,27 @@ fn confounded(rows: &[Row]) -> Option<String> {
     })
 }
 
+/// The remark that Adam's numbers are missing at some steps.
+fn unknown_moments(rows: &[Row]) -> Option<String> {
+    let without = rows.iter().filter(|row| !row.contains_key("hessian/preconditioned_lambda_1"));
+    let steps: Vec<String> = without.filter_map(row_step).map(|step| step.to_string()).collect();
+    (!steps.is_empty()).then(|| {
+        format!(
+            "Adam's second moments are not known at step {}: its edge and the preconditioned eigenvalue are left out there              (`relief train --save-moments` keeps them; for other trainings, name their files with --adam-state)",
+            steps.join(", ")
+        )
+    })
+}
+
 /// What the table shows: tag and heading.
-const COLUMNS: [(&str, &str); 9] = [
+const COLUMNS: [(&str, &str); 11] = [
     ("loss/train", "loss"),
     ("accuracy/test", "test accuracy"),
     ("hessian/lambda_1", "lambda_1"),
+    ("hessian/preconditioned_lambda_1", "preconditioned"),
     ("edge/gd", "2/eta"),
     ("edge/sam", "SAM-edge"),
+    ("edge/adam", "Adam's edge"),
     ("edge/distance", "lambda_1/edge"),
     ("align/g_v1", "|cos(g, v1)|"),
     ("noise/batch_sharpness", "batch sharpness"),

@@ -9,6 +9,7 @@ use relief_training::{Momentum, Optimiser, Rule, Sam, Training, TrainingState, U
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
+use crate::probes::{Asked, AskedArguments};
 use crate::run_folder::Row;
 use crate::{interrupt, load};
 
@@ -23,21 +24,8 @@ pub(crate) struct ProbeArguments {
     #[arg(long, value_name = "N", requires = "probe_every", help_heading = "Probes")]
     probe_examples: Option<usize>,
 
-    /// So many eigenvalues [default: 5]
-    #[arg(short = 'k', long, value_name = "K", requires = "probe_every", help_heading = "Probes")]
-    eigenvalues: Option<usize>,
-
-    /// Residual at which an eigenvalue is found, relative to the largest; its own error is about the square [default: 1e-4]
-    #[arg(long, value_name = "TOL", requires = "probe_every", help_heading = "Probes")]
-    probe_tol: Option<f64>,
-
-    /// The Hessian's trace as well, to this relative error
-    #[arg(long, value_name = "SHARE", requires = "probe_every", help_heading = "Probes")]
-    probe_trace: Option<f64>,
-
-    /// Third derivatives along perturbation and first eigenvector as well
-    #[arg(long, requires = "probe_every", help_heading = "Probes")]
-    third_order: bool,
+    #[command(flatten)]
+    asked: AskedArguments,
 }
 
 /// The probes of a run, as its `run.toml` has them.
@@ -49,33 +37,36 @@ pub(crate) struct Probing {
     /// The Hessian is that of so many first training examples, without weight decay; batch norm has their statistics, which
     /// are differentiated through.
     pub(crate) examples: usize,
-    pub(crate) eigenvalues: usize,
-    pub(crate) tolerance: f64,
-    pub(crate) trace: Option<f64>,
-    pub(crate) third_order: bool,
+    pub(crate) asked: Asked,
 }
 
 impl ProbeArguments {
     /// None where none are asked for.
-    pub(crate) fn probing(&self, examples: usize) -> Result<Option<Probing>, Failure> {
-        let Some(every) = self.probe_every else { return Ok(None) };
-        let probing = Probing {
-            every,
-            examples: self.probe_examples.unwrap_or(1000.min(examples)),
-            eigenvalues: self.eigenvalues.unwrap_or(5),
-            tolerance: self.probe_tol.unwrap_or(1e-4),
-            trace: self.probe_trace,
-            third_order: self.third_order,
+    pub(crate) fn probing(&self, training: &Training, examples: usize) -> Result<Option<Probing>, Failure> {
+        let Some(every) = self.probe_every else {
+            return if self.asked.is_given() {
+                Err(Failure::Usage("probes are asked for, but not when: give --probe-every".into()))
+            } else {
+                Ok(None)
+            };
         };
-        let positive = |x: f64| x.is_finite() && x > 0.0;
+        let asked = self.asked.asked()?;
+        let probing = Probing { every, examples: self.probe_examples.unwrap_or(1000.min(examples)), asked };
+        let batch = training.batch.filter(|batch| *batch > probing.examples);
         let problem = if every == 0 {
             "--probe-every is 0: give a number of steps from 1".to_string()
         } else if !(1..=examples).contains(&probing.examples) {
             format!("--probe-examples is {}: give a number from 1 to {examples}", probing.examples)
-        } else if probing.eigenvalues == 0 {
-            "--eigenvalues is 0: give at least 1".into()
-        } else if !positive(probing.tolerance) || !probing.trace.is_none_or(positive) {
-            "--probe-tol and --probe-trace must be above 0 and finite".into()
+        } else if let Some(batch) = batch.filter(|_| probing.asked.noise.is_some()) {
+            format!(
+                "--noise draws mini-batches of {batch} from {} examples: give more --probe-examples",
+                probing.examples
+            )
+        } else if probing.asked.kernel_norm() && matches!(training.optimiser, Optimiser::Adam(_)) {
+            "--kernel-norm is about the steps of SGD, and these are Adam's: leave it out".into()
+        } else if probing.asked.phantom && training.rule == Rule::Plain {
+            "--phantom compares the gradient with that at a perturbed point, and plain steps perturb none: leave it out"
+                .into()
         } else {
             return Ok(Some(probing));
         };
@@ -103,16 +94,7 @@ impl Prober {
         let mut few = data.clone();
         (few.inputs, few.targets) = (inputs, targets);
         let sum = over(&few)?;
-        let probe = Probe {
-            top: probing.eigenvalues,
-            tolerance: probing.tolerance,
-            unit_roundoff: load::unit_roundoff(sum.parameters()),
-            memory,
-            seed,
-            trace: probing.trace,
-            third_order: probing.third_order,
-            ..Probe::default()
-        };
+        let probe = probing.asked.probe(load::unit_roundoff(sum.parameters()), memory, seed);
         let whole = sum.whole()?;
         Ok(Self { probe, sum, whole })
     }

@@ -9,6 +9,7 @@ use relief_models::architecture::{Architecture, BatchNormMode};
 use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{DataError, DataOptions, Dataset, Normalize, Split};
 use relief_models::task::{Measure, Minibatches, StatisticsPass, Task, TaskOptions};
+use relief_training::Optimiser;
 
 use super::probing::Prober;
 use super::settings::{Data, Settings};
@@ -114,6 +115,22 @@ impl Problem {
         metadata.extend(presented.into_iter().filter_map(|(key, value)| Some((key.to_string(), value?))));
         let statistics = self.statistics_at(at)?;
         points::write(path, self.tensors.clone(), at, statistics.as_ref(), &metadata)
+    }
+
+    /// Saves Adam's second moments by the parameters' names, with what its preconditioner takes besides.
+    pub(crate) fn save_moments(&self, square: &[f64], path: &Path, step: usize) -> Result<(), Failure> {
+        let training = &self.settings.training;
+        let Optimiser::Adam(adam) = &training.optimiser else { return Ok(()) };
+        let eta = training.eta * training.schedule.factor(step.saturating_sub(1), training.steps);
+        let metadata = [
+            ("steps", step.to_string()),
+            ("beta1", adam.beta1.to_string()),
+            ("beta2", adam.beta2.to_string()),
+            ("epsilon", adam.epsilon.to_string()),
+            ("eta", eta.to_string()),
+        ];
+        let metadata = metadata.map(|(key, value)| (key.to_string(), value)).into();
+        points::write(path, BTreeMap::new(), &self.minibatches.parameters().at(square)?, None, &metadata)
     }
 
     fn statistics_at(&self, at: &Parameters) -> Result<Option<Parameters>, Failure> {

@@ -29,10 +29,18 @@ pub(crate) fn checkpoint(step: usize) -> String {
     format!("checkpoints/step-{step:06}.safetensors")
 }
 
+/// Adam's second moments at a step in a run's folder.
+pub(crate) fn moments(step: usize) -> String {
+    format!("moments/step-{step:06}.safetensors")
+}
+
 impl<'a> Recorder<'a> {
     /// A recorder with the state to go on from, which is the start where none was saved.
     pub(crate) fn new(problem: &'a Problem, folder: RunFolder) -> Result<(Self, TrainingState), Failure> {
         remove_partial(folder.subfolder("checkpoints")?);
+        if problem.settings.record.moments {
+            remove_partial(folder.subfolder("moments")?);
+        }
         let context = problem.settings.text()?;
         let path = folder.file(STATE);
         let (state, recorded) = if path.exists() {
@@ -125,7 +133,12 @@ impl<'a> Recorder<'a> {
 
     fn save_checkpoint(&self, state: &TrainingState) -> Result<(), Failure> {
         let at = self.problem.minibatches.parameters().at(&state.point)?;
-        self.problem.save(&at, &self.folder.file(&checkpoint(state.step)), state.step)
+        self.problem.save(&at, &self.folder.file(&checkpoint(state.step)), state.step)?;
+        // Before its first step Adam remembers nothing.
+        let square = state.means.get(1).filter(|_| self.problem.settings.record.moments);
+        square.map_or(Ok(()), |square| {
+            self.problem.save_moments(square, &self.folder.file(&moments(state.step)), state.step)
+        })
     }
 
     fn save(&self, state: &TrainingState) -> Result<(), Failure> {

@@ -73,6 +73,9 @@ pub(crate) struct LossSettings {
 pub(crate) struct Record {
     pub(crate) measure_every: usize,
     pub(crate) checkpoint_every: Option<usize>,
+    /// Whether Adam's second moments are kept beside the checkpoints.
+    #[serde(default)]
+    pub(crate) moments: bool,
     pub(crate) probe: Option<Probing>,
 }
 

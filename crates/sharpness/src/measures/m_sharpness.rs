@@ -31,23 +31,17 @@ impl MSharpness {
     /// One epoch: a gradient and an evaluation over the data. m must lie in 1..=examples.
     pub fn measure(&self, examples: &dyn FiniteSum, at: &Parameters) -> Result<Measure> {
         check_radius(self.rho)?;
-        let epochs = Epochs::new(examples.examples(), self.m, self.seed)?;
-        let count = (examples.examples() / self.m).max(1);
-        let mut rises = vec![];
-        for step in 0..count {
-            let objective = examples.over(&epochs.at(step))?;
-            let centre = Centre::new(objective.as_ref(), at)?;
+        let rises = over_mini_batches(examples, at, (self.m, self.seed), |centre| {
             // A batch whose gradient vanishes has no steepest ascent, and rises nowhere in first order.
             if centre.gradient().iter().all(|g| *g == 0.0) {
-                rises.push(0.0);
-                continue;
+                return Ok(0.0);
             }
             let mut epsilon = self.perturbation.direction(centre.gradient(), at)?;
             epsilon.iter_mut().for_each(|e| *e *= self.rho);
-            rises.push(centre.rise(&epsilon)?);
-        }
+            centre.rise(&epsilon)
+        })?;
         let mean = Mean::of(&rises);
-        let uncertainty = if count > 1 {
+        let uncertainty = if rises.len() > 1 {
             Uncertainty::StandardError { size: mean.standard_error }
         } else {
             Uncertainty::Exact
@@ -67,7 +61,23 @@ impl MSharpness {
         Ok(measure
             .with_setting("rho", self.rho)
             .with_setting("m", self.m as f64)
-            .with_beside("batches", count as f64)
+            .with_beside("batches", rises.len() as f64)
             .with_cost(Cost { products: 0, gradients: 1, evaluations: 1 }))
     }
+}
+
+/// A number for every mini-batch of one epoch, without the last where that has fewer than m examples.
+pub(super) fn over_mini_batches(
+    examples: &dyn FiniteSum,
+    at: &Parameters,
+    (m, seed): (usize, u64),
+    mut one: impl FnMut(&Centre<'_>) -> Result<f64>,
+) -> Result<Vec<f64>> {
+    let epochs = Epochs::new(examples.examples(), m, seed)?;
+    let count = (examples.examples() / m).max(1);
+    let of = |step| {
+        let objective = examples.over(&epochs.at(step))?;
+        one(&Centre::new(objective.as_ref(), at)?)
+    };
+    (0..count).map(of).collect()
 }

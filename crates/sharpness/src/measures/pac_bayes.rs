@@ -125,16 +125,38 @@ impl PacBayesSigma {
 
 /// sqrt((|w|^2 / (4 sigma^2) + ln(m / sigma) + 10) / m): the bound for a Gaussian prior around the origin (Jiang et al. 2020). m is the number of training examples, `sigma` that of [`PacBayesSigma`] with T = 1.
 pub fn pac_bayes_origin(sigma: &Measure, centre: &Centre<'_>, examples: usize) -> Measure {
-    let m = examples as f64;
     let square: f64 = centre.point().iter().map(|w| w * w).sum();
+    let definition = "sqrt((|w|^2 / (4 s^2) + ln(m / s) + 10) / m), s = pac-bayes-sigma";
+    gaussian(sigma, ("pac-bayes-origin", definition), square, examples)
+}
+
+/// sqrt((|w - w0|^2 / (4 sigma^2) + ln(m / sigma) + 10) / m): the same for a prior around the weights w0 that training started at.
+/// Errors: another number of weights.
+pub fn pac_bayes_start(
+    sigma: &Measure,
+    centre: &Centre<'_>,
+    start: &[f64],
+    examples: usize,
+) -> Result<Measure> {
+    if start.len() != centre.point().len() {
+        return Err(Error::Input(format!(
+            "the start has {} weights, but the point {}: give the start of this training",
+            start.len(),
+            centre.point().len()
+        )));
+    }
+    let square: f64 = centre.point().iter().zip(start).map(|(w, start)| (w - start).powi(2)).sum();
+    let definition = "sqrt((|w - w0|^2 / (4 s^2) + ln(m / s) + 10) / m), s = pac-bayes-sigma, w0 the start";
+    let measure = gaussian(sigma, ("pac-bayes-start", definition), square, examples);
+    Ok(measure.with_beside("distance", square.sqrt()))
+}
+
+/// The bound for a Gaussian prior at this squared distance from w.
+fn gaussian(sigma: &Measure, (name, definition): (&str, &str), square: f64, examples: usize) -> Measure {
+    let m = examples as f64;
     let bound = |s: f64| ((square / (4.0 * s * s) + (m / s).ln() + 10.0) / m).sqrt();
-    derived(
-        sigma,
-        "pac-bayes-origin",
-        "sqrt((|w|^2 / (4 s^2) + ln(m / s) + 10) / m), s = pac-bayes-sigma",
-        m,
-        bound,
-    )
+    let measure = derived(sigma, name, definition, m, bound);
+    Measure { invariance: Invariance::Nothing, ..measure }
 }
 
 /// sqrt(1 / (sigma^2 m)) (Jiang et al. 2020, as for a sigma relative to the weights).
@@ -153,9 +175,5 @@ fn derived(sigma: &Measure, name: &str, definition: &str, m: f64, f: impl Fn(f64
         }
         other => other,
     };
-    Measure::new(name, definition, value, uncertainty, sigma_invariance(name, sigma)).with_setting("m", m)
-}
-
-fn sigma_invariance(name: &str, sigma: &Measure) -> Invariance {
-    if name == "pac-bayes-origin" { Invariance::Nothing } else { sigma.invariance }
+    Measure::new(name, definition, value, uncertainty, sigma.invariance).with_setting("m", m)
 }

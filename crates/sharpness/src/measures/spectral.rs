@@ -7,6 +7,7 @@ use relief_hessian::{
 
 use super::centre::Centre;
 use super::measure::{Cost, Invariance, Measure, Uncertainty};
+use crate::alignment::Alignment;
 
 /// The largest and the smallest eigenvalue from one search, each with its bound. Of the settings, `wanted` is replaced.
 pub fn eigenvalues(hessian: &dyn SymmetricOperator, settings: &Lanczos) -> Result<[Measure; 2]> {
@@ -18,6 +19,62 @@ pub fn eigenvalues(hessian: &dyn SymmetricOperator, settings: &Lanczos) -> Resul
     let min = eigenvalue(("lambda-min", "smallest eigenvalue of H", Invariance::Nothing), smallest, &found);
     // One search found both.
     Ok([max, min.with_cost(Cost::default())])
+}
+
+/// |H|, the largest magnitude of an eigenvalue, from both ends of the spectrum: the larger of the two, with its own bound.
+pub fn operator_norm(lambda_max: &Measure, lambda_min: &Measure) -> Measure {
+    let larger = if lambda_max.value.abs() >= lambda_min.value.abs() { lambda_max } else { lambda_min };
+    let definition = "|H| = max(|lambda-max|, |lambda-min|)";
+    Measure::new("operator-norm", definition, larger.value.abs(), larger.uncertainty, Invariance::Nothing)
+        .with_remedy(larger.remedy.as_deref())
+}
+
+/// How far the top k eigenvectors V stand out: `lambda_1` / `lambda_k` (Jastrzebski et al. 2020, for k = 5), and |V'g| / |g|, the share
+/// of the gradient in their space, each with its bound. Of the settings, `wanted` is replaced; k is cut to the dimension.
+///
+/// A ratio that is not between positive eigenvalues is left out, and so is the share of a gradient of zero, or one whose space
+/// is not told apart from the rest of the spectrum.
+pub fn confinement(
+    hessian: &dyn SymmetricOperator,
+    centre: &Centre<'_>,
+    k: usize,
+    settings: &Lanczos,
+) -> Result<Vec<Measure>> {
+    let k = k.clamp(1, hessian.dim());
+    let found = search(hessian, &Lanczos { wanted: Wanted::Largest { k }, ..settings.clone() })?;
+    let remedy = found.status.remedy();
+    let pairs = &found.largest;
+    let (first, last) = (&pairs[0], &pairs[pairs.len() - 1]);
+    let mut rows = vec![];
+    if last.value > last.error_bound {
+        let ratio = first.value / last.value;
+        let size = (first.error_bound + ratio * last.error_bound) / (last.value - last.error_bound);
+        rows.push(Measure::new(
+            "lambda-ratio",
+            "lambda_1 / lambda_k",
+            ratio,
+            Uncertainty::Bound { size },
+            Invariance::LossScale,
+        ));
+    }
+    if let Some((share, size)) =
+        Alignment::new(centre.gradient(), &found).and_then(|a| Some((a.top, a.top_bound?)))
+    {
+        rows.push(Measure::new(
+            "gradient-confinement",
+            "|V'g| / |g|, V the top k eigenvectors of H",
+            share,
+            Uncertainty::Bound { size },
+            Invariance::LossScale,
+        ));
+    }
+    // One search found all.
+    let cost = Cost::products(found.products);
+    let with = |(i, row): (usize, Measure)| {
+        let row = row.with_setting("k", pairs.len() as f64).with_remedy(remedy);
+        if i == 0 { row.with_cost(cost) } else { row }
+    };
+    Ok(rows.into_iter().enumerate().map(with).collect())
 }
 
 /// tr H, with its standard error.

@@ -155,6 +155,9 @@ impl Probed {
             put("noise/gni_error", noise.interaction.and_then(|mean| mean.standard_error));
             put("noise/scale", noise.scale.map(|mean| mean.value));
             put("noise/scale_error", noise.scale.and_then(|mean| mean.standard_error));
+            let scale = self.hessian_gradient.and_then(|h| noise.hessian_scale(h.rayleigh));
+            put("noise/hessian_scale", scale.map(|mean| mean.value));
+            put("noise/hessian_scale_error", scale.and_then(|mean| mean.standard_error));
             put("noise/draws", Some(noise.draws as f64));
         }
         put("noise/kernel_norm", self.kernel_norm.map(|norm| norm.value));

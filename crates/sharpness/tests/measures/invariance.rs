@@ -11,9 +11,9 @@ use relief_models::architecture::Architecture;
 use relief_models::data::{DataOptions, Dataset};
 use relief_models::task::{Minibatches, Task, TaskOptions};
 use relief_sharpness::measures::{
-    Apgd, AverageCase, Ball, Centre, CriticalStep, Invariance, Keskar, MSharpness, Measure, Noise,
-    PacBayesSigma, RelativeFlatness, WorstCase, eigenvalues, fisher_rao, frobenius, gradient_norm,
-    sam_ascent, trace, weighted_lambda_max, weighted_trace,
+    Apgd, AverageCase, Ball, Centre, CriticalStep, Invariance, Keskar, MSharpness, MWorstCase, Measure,
+    Noise, PacBayesSigma, RelativeFlatness, WorstCase, eigenvalues, fisher_rao, frobenius, gradient_norm,
+    operator_norm, sam_ascent, trace, weighted_lambda_max, weighted_trace,
 };
 use relief_sharpness::{Perturbation, Scale};
 
@@ -63,6 +63,7 @@ fn all(tensors: &BTreeMap<String, Tensor>) -> (f64, Vec<Measure>) {
     let sampling = Sampling { target: Target::Products(24), ..Sampling::default() };
     let mut rows = vec![gradient_norm(&centre)];
     rows.extend(eigenvalues(&hessian, &lanczos).unwrap());
+    rows.push(operator_norm(&rows[1], &rows[2]));
     rows.push(trace(&hessian, &sampling).unwrap());
     rows.push(frobenius(&hessian, &sampling).unwrap());
     rows.push(weighted_trace(&hessian, at, &sampling).unwrap());
@@ -84,7 +85,9 @@ fn all(tensors: &BTreeMap<String, Tensor>) -> (f64, Vec<Measure>) {
         rows.push(MSharpness { m: 50, rho: l2, perturbation, seed: 0 }.measure(&minibatches, at).unwrap());
         for (ball, rho) in [(Ball::L2, l2), (Ball::Linf, linf)] {
             let search = Apgd { steps: 10, ..Apgd::default() };
-            rows.push(WorstCase { ball, rho, scale, search }.measure(&centre).unwrap());
+            let worst = WorstCase { ball, rho, scale, search };
+            rows.push(worst.measure(&centre).unwrap());
+            rows.push(MWorstCase { m: 250, worst, seed: 0 }.measure(&minibatches, at).unwrap());
         }
         for noise in [Noise::Gaussian, Noise::Uniform] {
             let average = AverageCase { noise, rho: sigma, scale, max_pairs: 16, ..AverageCase::default() };

@@ -1,6 +1,7 @@
 //! Measures of sharpness against closed forms, explicit matrices and the identities they obey.
 
 mod invariance;
+mod mini_batches;
 mod perturbations;
 mod pytorch;
 mod quadratic;

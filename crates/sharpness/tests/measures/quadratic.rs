@@ -2,9 +2,9 @@
 
 use relief_hessian::{Curvature, DEFAULT_MEMORY, Lanczos, Objective, Sampling};
 use relief_sharpness::measures::{
-    Apgd, AverageCase, Ball, Centre, CriticalStep, Keskar, Noise, PacBayesSigma, WorstCase, eigenvalues,
-    frobenius, gradient_norm, over_loss, pac_bayes_flatness, pac_bayes_origin, sam_ascent, trace,
-    weighted_lambda_max, weighted_trace,
+    Apgd, AverageCase, Ball, Centre, CriticalStep, Keskar, Noise, PacBayesSigma, WorstCase, confinement,
+    eigenvalues, frobenius, gradient_norm, operator_norm, over_loss, pac_bayes_flatness, pac_bayes_origin,
+    pac_bayes_start, sam_ascent, trace, weighted_lambda_max, weighted_trace,
 };
 use relief_sharpness::{Perturbation, Scale};
 
@@ -175,6 +175,8 @@ fn spectral_measures_are_those_of_the_matrix() {
     let [max, min] = eigenvalues(&hessian, &lanczos).unwrap();
     close(max.value, top(&quadratic, &[1.0; 6]), 1e-9);
     assert!(min.value < 0.0 && max.beside["residual"] < 1e-5);
+    close(operator_norm(&max, &min).value, max.value.max(-min.value), 1e-15);
+    close(operator_norm(&min, &min).value, -min.value, 1e-15);
     let whole: f64 = quadratic.matrix.iter().flatten().map(|a| a * a).sum();
     close(trace(&hessian, &sampling).unwrap().value, 9.5, 1e-12);
     close(frobenius(&hessian, &sampling).unwrap().value, whole.sqrt(), 1e-12);
@@ -186,6 +188,30 @@ fn spectral_measures_are_those_of_the_matrix() {
     close(gradient_norm(&centre).value, 0.05f64.sqrt(), 1e-9);
     close(over_loss(&max, centre.loss()).unwrap().value, max.value / centre.loss(), 1e-15);
     assert!(over_loss(&max, 0.0).is_none());
+}
+
+#[test]
+fn the_top_eigenvectors_hold_a_share_of_the_gradient() {
+    let values = [9.0, 6.0, 4.5, 2.0, 1.0, -0.5];
+    let quadratic = Quadratic::diagonal(&values, &[0.0; 6], 1.0, &AT);
+    let centre = Centre::new(&quadratic, quadratic.parameters()).unwrap();
+    let curvature = Curvature::new(&quadratic, quadratic.parameters(), DEFAULT_MEMORY).unwrap();
+    let hessian = curvature.hessian();
+    let gradient: Vec<f64> = values.iter().zip(AT).map(|(l, w)| l * w).collect();
+    let lanczos = Lanczos { tolerance: 1e-10, ..Lanczos::default() };
+    for k in [1, 3, 5] {
+        let found = confinement(&hessian, &centre, k, &lanczos).unwrap();
+        assert_eq!(found.len(), 2);
+        let share = dot(&gradient[..k], &gradient[..k]).sqrt() / dot(&gradient, &gradient).sqrt();
+        for (row, expected) in found.iter().zip([9.0 / values[k - 1], share]) {
+            assert!((row.value - expected).abs() <= error_of(row).max(1e-12), "{row:?} {expected}");
+            assert!(error_of(row) < 1e-6);
+            close(row.settings["k"], k as f64, 1e-15);
+        }
+    }
+    // A negative eigenvalue gives no ratio, and the whole space holds all of the gradient.
+    let whole = confinement(&hessian, &centre, 9, &lanczos).unwrap();
+    assert!(whole.iter().all(|row| row.name == "gradient-confinement"), "{whole:?}");
 }
 
 #[test]
@@ -250,6 +276,12 @@ fn sigma_is_a_standard_deviation() {
     let m = 500.0f64;
     let origin = (4.0 * n as f64 / (4.0 * sigma.value.powi(2)) + (m / sigma.value).ln() + 10.0) / m;
     close(pac_bayes_origin(&sigma, &centre, 500).value, origin.sqrt(), 1e-12);
+    let start: Vec<f64> = point.iter().map(|w| w + 0.5).collect();
+    let from = pac_bayes_start(&sigma, &centre, &start, 500).unwrap();
+    let expected = (0.25 * n as f64 / (4.0 * sigma.value.powi(2)) + (m / sigma.value).ln() + 10.0) / m;
+    close(from.value, expected.sqrt(), 1e-12);
+    close(from.beside["distance"], 0.5 * (n as f64).sqrt(), 1e-12);
+    assert!(pac_bayes_start(&sigma, &centre, &start[1..], 500).is_err());
     let flatness = pac_bayes_flatness(&relative, 500);
     assert_eq!(flatness.name, "adaptive-pac-bayes-flatness");
     close(flatness.value, 1.0 / (relative.value * m.sqrt()), 1e-12);

@@ -54,6 +54,10 @@ fn estimates_hold_their_errors_against_enumeration() {
         // Of single examples, with the divisor N - 1.
         let single = deviation / (1.0 / size as f64 - 1.0 / N as f64);
         assert_within(found.scale.unwrap(), single / square(&g));
+        let along = form(&h, &g);
+        let curved = (crossed - along) / (1.0 / size as f64 - 1.0 / N as f64) / along;
+        assert_within(found.hessian_scale(along / square(&g)).unwrap(), curved);
+        assert_eq!(found.hessian_scale(-1.0), None);
         assert_eq!(found.work, [found.draws * size, 2 * found.draws * size]);
         assert_eq!(found, measure(&regression, &noise, 1));
         assert_ne!(found.batch_sharpness, measure(&regression, &noise, 2).batch_sharpness);
@@ -71,6 +75,7 @@ fn a_mini_batch_of_all_examples_is_exact() {
         assert_eq!(mean.standard_error, None);
     }
     assert_eq!((found.draws, found.reached, found.scale), (2, true, None));
+    assert_eq!(found.hessian_scale(rayleigh), None);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use relief_hessian::{
     Control, Curvature, DEFAULT_MEMORY, FiniteSum, Lanczos, Objective, Observer, Outcome, Parameters,
-    Progress, Silent, Wanted, gradient,
+    Progress, Silent, Wanted, gradient, third_products,
 };
 use relief_models::loss::Loss;
 use relief_models::task::Minibatches;
@@ -121,6 +121,7 @@ fn every_number_is_what_it_says() {
         "noise/batch_sharpness_error",
         "noise/gni",
         "noise/scale",
+        "noise/hessian_scale",
         "noise/kernel_norm",
         "third/perturbation",
         "phantom/gini_at_point",
@@ -130,6 +131,51 @@ fn every_number_is_what_it_says() {
     ] {
         assert!(tags.contains(tag), "{tag} is missing among {tags:?}");
     }
+}
+
+/// D3f(u, u) by differences of the Hessian's products with u, with the error of fourth order.
+fn differences(whole: &dyn Objective, at: &Parameters, u: &[f64], step: f64) -> Vec<f64> {
+    let image = |shift: f64| {
+        let there = at.displaced(u, shift).unwrap();
+        product(&Curvature::new(whole, &there, DEFAULT_MEMORY).unwrap().hessian(), u)
+    };
+    let near = (image(step), image(-step));
+    let far = (image(2.0 * step), image(-2.0 * step));
+    let one = |i: usize| 8.0 * (near.0[i] - near.1[i]) - (far.0[i] - far.1[i]);
+    (0..u.len()).map(|i| one(i) / (12.0 * step)).collect()
+}
+
+#[test]
+fn third_derivatives_are_differences_of_products() {
+    let sum = network();
+    let at = sum.parameters();
+    let whole = sum.whole().unwrap();
+    let settings = Probe { top: 2, tolerance: 1e-11, third_order: true, ..Probe::default() };
+    let setting = Setting { rho: Some(0.05), ..Setting::default() };
+    let found = probe(&settings, &sum, at, &setting);
+    let slope = gradient(&*whole, at).unwrap().1;
+    let length = norm(&slope);
+    let ascent: Vec<f64> = slope.iter().map(|g| 0.05 * g / length).collect();
+    let v = &found.vectors[0];
+    let exact = third_products(&*whole, at, &[(&ascent, &ascent), (v, v)]).unwrap();
+    for (u, exact, step) in [(&ascent, &exact[0], 0.05), (v, &exact[1], 3e-3)] {
+        let numeric = differences(&*whole, at, u, step);
+        let gap: Vec<f64> = numeric.iter().zip(exact).map(|(a, b)| a - b).collect();
+        assert!(norm(&gap) < 1e-7 * norm(exact), "{} {}", norm(&gap), norm(exact));
+    }
+    // The second-order term of SAM's expansion, and the slope of the largest eigenvalue.
+    assert_close(found.third.perturbation.unwrap(), 0.5 * norm(&exact[0]), 1e-12);
+    let along = dot(&exact[0], &slope) / length;
+    assert_close(found.third.perturbation_along_gradient.unwrap(), 0.5 * along, 1e-10);
+    assert_close(found.third.largest_along_gradient.unwrap(), dot(&exact[1], &slope) / length, 1e-8);
+    // grad lambda_1 = D3f(v, v) in a direction that has nothing to do with either.
+    let mut direction: Vec<f64> = (0..at.len()).map(|i| ((i * 29 + i * i) % 31) as f64 - 15.0).collect();
+    let size = norm(&direction);
+    direction.iter_mut().for_each(|d| *d /= size);
+    let step = 1e-2;
+    let there = |shift: f64| largest(&*whole, &at.displaced(&direction, shift * step).unwrap());
+    let rate = (8.0 * (there(1.0) - there(-1.0)) - (there(2.0) - there(-2.0))) / (12.0 * step);
+    assert!((rate - dot(&exact[1], &direction)).abs() < 1e-6 * norm(&exact[1]), "{rate}");
 }
 
 #[test]
