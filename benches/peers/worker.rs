@@ -1,7 +1,7 @@
 //! One workload of the comparison, timed on request: reads a command a line, answers with a line of JSON.
 //!
 //! Commands: `gradient`, `linearize` (keeps it), `hvp`, `ggn` and `block8` (on what is kept), `fresh` (linearize and one
-//! product), `drop`, `peak`, `memory`. `compare.py` alternates them with the other tools' workers. With RELIEF_DEVICE=cuda it
+//! product), `drop`, `peak`, `memory`. `compare.py` alternates them with the other tools' workers. With `RELIEF_DEVICE=cuda` it
 //! works on the first card (`benches/cuda`).
 
 use std::collections::BTreeMap;

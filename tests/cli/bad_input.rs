@@ -116,7 +116,7 @@ fn data_that_do_not_fit() {
 fn options_that_cannot_be_met() {
     let checkpoint = fixture("digits-mlp-tanh.safetensors");
     refuses(&with(&checkpoint, &["-k", "1807"]), 2, &["1807", "1806"]);
-    refuses(&with(&checkpoint, &["-k", "0"]), 2, &["1806"]);
+    refuses(&with(&checkpoint, &["-k", "0"]), 2, &["-k 0", "at least 1"]);
     refuses(&with(&checkpoint, &["--batch-size", "1001"]), 2, &["1001", "1000"]);
     refuses(&with(&checkpoint, &["--batch-size", "0"]), 2, &[]);
     refuses(&with(&checkpoint, &["--loss", "cross-entrpy"]), 2, &["cross-entropy"]);

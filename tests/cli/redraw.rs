@@ -253,7 +253,7 @@ mod interrupted {
             3,
             &["repeat the interrupted command"],
         );
-        refuses(&["compare", SGD, "--to", SAM, "--resume", &state], 3, &["not the state"]);
+        refuses(&["compare", SGD, "--to", SAM, "--resume", &state], 3, &["belongs to another"]);
         // Fewer samples are among those that are asked for.
         json(&["subset", SGD, "--draws", "2", "--sizes", "16", "--resume", &state], 0);
     }

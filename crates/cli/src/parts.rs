@@ -24,8 +24,12 @@ pub(crate) struct Parts<'c> {
 }
 
 /// The parts that are done, by name.
-#[derive(Default)]
-struct Done(BTreeMap<String, Part>);
+#[derive(Default, Serialize, Deserialize)]
+struct Done {
+    parts: BTreeMap<String, Part>,
+    /// Products of the search that was under way.
+    under_way: usize,
+}
 
 /// What a part found: numbers, and vectors of one length.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -50,12 +54,12 @@ const KIND: &str = "relief parts state 1";
 
 impl State for Done {
     fn products(&self) -> usize {
-        self.0.values().map(|part| part.products).sum()
+        self.under_way + self.parts.values().map(|part| part.products).sum::<usize>()
     }
 
     fn save(&self, path: &Path, context: &str) -> Result<(), Failure> {
-        let settings = serde_json::to_string(&self.0).map_err(|e| unwritable(&e))?;
-        let lists = self.0.iter().filter(|(_, part)| part.rows > 0);
+        let settings = serde_json::to_string(self).map_err(|e| unwritable(&e))?;
+        let lists = self.parts.iter().filter(|(_, part)| part.rows > 0);
         let lists = lists.map(|(name, part)| (name.clone(), part.vectors.concat())).collect();
         Ok(StateFile { settings, counts: vec![], lists }.save(path, KIND, context)?)
     }
@@ -66,15 +70,15 @@ impl State for Done {
             let name = path.display();
             Failure::Input(format!("the state `{name}` is damaged: begin again without --resume"))
         };
-        let mut done: BTreeMap<String, Part> = serde_json::from_str(&file.settings).map_err(|_| damaged())?;
-        for (name, part) in done.iter_mut().filter(|(_, part)| part.rows > 0) {
+        let mut done: Self = serde_json::from_str(&file.settings).map_err(|_| damaged())?;
+        for (name, part) in done.parts.iter_mut().filter(|(_, part)| part.rows > 0) {
             let flat = file.take(name).unwrap_or_default();
             if flat.is_empty() || flat.len() % part.rows != 0 {
                 return Err(damaged());
             }
             part.vectors = flat.chunks(flat.len() / part.rows).map(<[f64]>::to_vec).collect();
         }
-        Ok(Self(done))
+        Ok(done)
     }
 
     fn files(path: &Path) -> Vec<PathBuf> {
@@ -98,12 +102,12 @@ impl<'c> Parts<'c> {
 
     /// Whether a part is done.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.done.0.contains_key(name)
+        self.done.parts.contains_key(name)
     }
 
     /// Products of all parts that are done.
     pub(crate) fn products(&self) -> usize {
-        self.done.products()
+        self.done.parts.values().map(|part| part.products).sum()
     }
 
     /// What a part found, now or before; `None` after Ctrl-C, with the state saved. `run` goes on from what an interruption or
@@ -114,7 +118,7 @@ impl<'c> Parts<'c> {
         bar: &mut Bar,
         mut run: impl FnMut(Option<S>, &mut Bar) -> Result<Outcome<Found<R>, S>, Failure>,
     ) -> Result<Option<Found<R>>, Failure> {
-        if let Some(part) = self.done.0.get(name) {
+        if let Some(part) = self.done.parts.get(name) {
             let numbers = R::deserialize(&part.found).map_err(|e| unwritable(&e))?;
             return Ok(Some(Found { numbers, vectors: part.vectors.clone(), products: part.products }));
         }
@@ -144,7 +148,7 @@ impl<'c> Parts<'c> {
             rows: found.vectors.len(),
             vectors: found.vectors.clone(),
         };
-        self.done.0.insert(name.to_string(), part);
+        self.done.parts.insert(name.to_string(), part);
         let stopped = bar.control() == Control::Interrupt
             && self.pause::<LanczosState>(None, bar)? == Control::Interrupt;
         Ok((!stopped).then_some(found))
@@ -164,7 +168,8 @@ impl<'c> Parts<'c> {
     /// Saves what is done, and the search under way with what it depends on.
     fn pause<S: State>(&mut self, next: Option<(&S, &str)>, bar: &mut Bar) -> Result<Control, Failure> {
         let Self { keeper, context, done, .. } = self;
-        let products = done.products() + next.map_or(0, |(state, _)| state.products());
+        done.under_way = next.map_or(0, |(state, _)| state.products());
+        let products = done.products();
         let save = |path: &Path| {
             // In this order: where a kill comes between, only what is known of the next part is lost.
             done.save(path, context)?;

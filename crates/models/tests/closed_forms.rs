@@ -40,7 +40,7 @@ struct Regression {
 impl Regression {
     fn new(loss: Loss, outputs: usize, examples: usize, bias: bool) -> Self {
         let drawn = rows(examples, outputs, 1);
-        let label = |row: &Vec<f64>| ((row[0] + 1.0) / 2.0 * outputs as f64) as usize;
+        let label = |row: &Vec<f64>| (f64::midpoint(row[0], 1.0) * outputs as f64) as usize;
         let target = |row: &Vec<f64>| match loss {
             Loss::CrossEntropy => (0..outputs).map(|k| f64::from(u8::from(label(row) == k))).collect(),
             Loss::BinaryCrossEntropy => row.iter().map(|x| (x + 1.0) / 2.0).collect(),

@@ -210,7 +210,7 @@ impl Arguments {
             gradients: 1 + 2 * roots.columns(),
         };
         let blocks =
-            if missing.is_empty() { vec![] } else { self.blocks(&curvature, &missing, &roots, bar)? };
+            if missing.is_empty() { vec![] } else { approximated(&curvature, &missing, &roots, bar)? };
         // Its memory is for the layers' own linearizations from here on.
         drop(curvature);
         let mut blocks = blocks.iter();
@@ -225,27 +225,6 @@ impl Arguments {
             measured.layers.push(found.numbers);
         }
         Ok(Some(measured))
-    }
-
-    /// KFAC's and EKFAC's blocks of some layers.
-    fn blocks(
-        &self,
-        curvature: &Curvature<'_>,
-        weights: &[String],
-        roots: &OutputRoots<'_>,
-        bar: &progress::Bar,
-    ) -> Result<Vec<[KroneckerBlock; 2]>, Failure> {
-        bar.say("second moments of inputs and gradients");
-        let factors = KroneckerFactors::collect(curvature, weights, roots)?;
-        bar.say("eigenvectors of the factors");
-        let kfac = factors
-            .iter()
-            .map(|factors| go_on().and_then(|()| factors.block()))
-            .collect::<relief_hessian::Result<Vec<_>>>()?;
-        drop(factors);
-        bar.say("second moments along the eigenvectors");
-        let ekfac = KroneckerBlock::corrected(&kfac, curvature, roots)?;
-        Ok(kfac.into_iter().zip(ekfac).map(|(kfac, ekfac)| [kfac, ekfac]).collect())
     }
 
     /// Both approximations of a layer's block beside the true one.
@@ -312,4 +291,24 @@ impl Arguments {
         output::present_saved(&self.run.print, &envelope, || table::human(&envelope))?;
         Ok(converged)
     }
+}
+
+/// KFAC's and EKFAC's blocks of some layers.
+fn approximated(
+    curvature: &Curvature<'_>,
+    weights: &[String],
+    roots: &OutputRoots<'_>,
+    bar: &progress::Bar,
+) -> Result<Vec<[KroneckerBlock; 2]>, Failure> {
+    bar.say("second moments of inputs and gradients");
+    let factors = KroneckerFactors::collect(curvature, weights, roots)?;
+    bar.say("eigenvectors of the factors");
+    let kfac = factors
+        .iter()
+        .map(|factors| go_on().and_then(|()| factors.block()))
+        .collect::<relief_hessian::Result<Vec<_>>>()?;
+    drop(factors);
+    bar.say("second moments along the eigenvectors");
+    let ekfac = KroneckerBlock::corrected(&kfac, curvature, roots)?;
+    Ok(kfac.into_iter().zip(ekfac).map(|(kfac, ekfac)| [kfac, ekfac]).collect())
 }

@@ -52,12 +52,16 @@ impl Spread {
             .map(|_| mean(&mut (0..values.len()).map(|_| values[random.random_range(0..values.len())])))
             .collect();
         means.sort_by(f64::total_cmp);
+        let min = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        // The mean of equal numbers may be rounded to one beside them.
+        let inside = |mean: f64| mean.max(min).min(max);
         Self {
-            mean: mean(&mut values.iter().copied()),
-            mean_low: means[RESAMPLES / 40],
-            mean_high: means[RESAMPLES - 1 - RESAMPLES / 40],
-            min: values.iter().copied().fold(f64::INFINITY, f64::min),
-            max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+            mean: inside(mean(&mut values.iter().copied())),
+            mean_low: inside(means[RESAMPLES / 40]),
+            mean_high: inside(means[RESAMPLES - 1 - RESAMPLES / 40]),
+            min,
+            max,
         }
     }
 }
