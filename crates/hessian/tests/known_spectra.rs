@@ -96,7 +96,13 @@ impl Known {
         assert!((dot(v, v).sqrt() - 1.0).abs() < 1e-13, "{what}: length {}", dot(v, v).sqrt());
         assert!((dot(v, &product) - pair.value).abs() <= rounding, "{what}: the value of another vector");
         let residual: Vec<f64> = product.iter().zip(v).map(|(p, v)| p - pair.value * v).collect();
-        assert!((dot(&residual, &residual).sqrt() - pair.residual).abs() <= rounding, "{what}: residual");
+        // The printed residual allows for what random combinations of the vectors show it to be off by.
+        let residual = dot(&residual, &residual).sqrt();
+        assert!(
+            residual <= pair.residual + rounding && pair.residual <= residual + 1e-9 * self.scale,
+            "{what}: residual {residual:e}, printed {:e}",
+            pair.residual
+        );
         let expected = self.diagonal[i];
         let error =
             if by_size { (pair.value.abs() - expected.abs()).abs() } else { (pair.value - expected).abs() };

@@ -32,7 +32,7 @@ fn panel(layer: &Layer) -> Lines {
     };
     let truth: Vec<f64> = layer.pairs.iter().map(|pair| pair.value).collect();
     let series = |name: &str, values: &[f64]| Series::new(name, ranks.clone(), shown(values));
-    Lines::new(format!("layer {}", layer.name), Axis::linear("rank"), Axis::log("eigenvalue of the block"))
+    Lines::new(format!("layer {}", layer.name), Axis::counts("rank"), Axis::log("eigenvalue of the block"))
         .with(series("true", &truth).marked(Mark::Dots))
         .with(series("KFAC", &layer.kfac.eigenvalues).marked(Mark::Dashed))
         .with(series("EKFAC", &layer.ekfac.eigenvalues))
