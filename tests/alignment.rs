@@ -42,9 +42,9 @@ fn matching_takes_the_barrier_between_two_trainings_away() {
     let line = |to: &Parameters| -> Vec<f64> {
         let from = a.objective.parameters();
         let slice = Slice::new(from, vec![between(from, to).unwrap()], vec![t.clone()]).unwrap();
-        let measure = |_: usize, p: &Parameters| -> Result<Vec<f64>> { Ok(vec![a.measure(p).unwrap().loss]) };
+        let measure = |i: usize| -> Result<Vec<f64>> { Ok(vec![a.measure(&slice.point(i)?).unwrap().loss]) };
         let mut found = Scan::new(&slice);
-        scan(&slice, &mut found, Points::count(&slice), &measure, &mut |_| Control::Continue).unwrap();
+        scan(&mut found, Points::count(&slice), &measure, &mut |_| Control::Continue).unwrap();
         found.measure(0)
     };
     let (straight, matched) = (line(b.objective.parameters()), line(aligned.objective.parameters()));

@@ -22,9 +22,9 @@ fn surface(task: &Task, at: &Parameters) -> Vec<f64> {
     let direction = |nth| RandomDirection { seed: 5, nth, ..RandomDirection::default() }.draw(at).unwrap();
     let axis = || (-3..=3).map(|i| f64::from(i) / 3.0).collect();
     let slice = Slice::new(at, vec![direction(0), direction(1)], vec![axis(), axis()]).unwrap();
-    let measure = |_: usize, p: &Parameters| -> Result<Vec<f64>> { Ok(vec![task.measure(p).unwrap().loss]) };
+    let measure = |i: usize| -> Result<Vec<f64>> { Ok(vec![task.measure(&slice.point(i)?).unwrap().loss]) };
     let mut found = Scan::new(&slice);
-    scan(&slice, &mut found, slice.count(), &measure, &mut |_| Control::Continue).unwrap();
+    scan(&mut found, slice.count(), &measure, &mut |_| Control::Continue).unwrap();
     found.measure(0)
 }
 

@@ -2,7 +2,7 @@
 
 use candle_core::DType;
 use relief_hessian::{
-    Control, Curvature, DEFAULT_MEMORY, Lanczos, Objective, Outcome, Parameters, Result, Silent, Wanted,
+    Control, Curvature, DEFAULT_MEMORY, Lanczos, Objective, Outcome, Result, Silent, Wanted,
 };
 use relief_landscape::{Nested, Points, RandomDirection, Scan, Slice, scan};
 use relief_models::architecture::Architecture;
@@ -36,9 +36,9 @@ fn found(task: &Task, directions: Vec<Vec<f64>>, reach: f64) -> Found {
     let axis = || (0..NODES).map(|i| reach * f64::from(2 * i - NODES + 1) / f64::from(NODES - 1)).collect();
     let slice = Slice::new(task.objective.parameters(), directions, vec![axis(), axis()]).unwrap();
     let measure =
-        |_: usize, p: &Parameters| -> Result<Vec<f64>> { Ok(vec![task.measure(p).unwrap().loss.log10()]) };
+        |i: usize| -> Result<Vec<f64>> { Ok(vec![task.measure(&slice.point(i)?).unwrap().loss.log10()]) };
     let mut found = Scan::new(&slice);
-    scan(&slice, &mut found, Points::count(&slice), &measure, &mut |_| Control::Continue).unwrap();
+    scan(&mut found, Points::count(&slice), &measure, &mut |_| Control::Continue).unwrap();
     let truth = found.measure(0);
     let nested = Nested::new(slice.axes()).unwrap();
     let mut found = Found { largest: [0.0; 3], mean: [0.0; 3], estimate: [None; 3] };

@@ -28,7 +28,7 @@ TITLES = {
     "linearize": "Linearization: loss, gradient and what products need, kept",
     "hvp": "Hessian-vector product on a kept linearization",
     "ggn": "Gauss-Newton-vector product (Relief on its kept linearization, PyTorch from scratch)",
-    "block8": "Eight Hessian-vector products at once (PyTorch: one after another on its kept graph)",
+    "block8": "Eight Hessian-vector products at once (PyTorch: one after another on its kept graph; not where one takes 3 s)",
     "fresh": "Linearization and one Hessian-vector product",
 }
 PACKAGES = (

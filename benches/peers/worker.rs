@@ -2,7 +2,7 @@
 //!
 //! Commands: `gradient`, `linearize` (keeps it), `hvp`, `ggn` and `block8` (on what is kept), `fresh` (linearize and one
 //! product), `drop`, `peak`, `memory`. `compare.py` alternates them with the other tools' workers. With `RELIEF_DEVICE=cuda` it
-//! works on the first card (`benches/cuda`).
+//! works on the first card, with `cuda:0,1` or `cuda:all` on several; `RELIEF_PRECISION` is how precisely (`benches/cuda`).
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -35,14 +35,32 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = Architecture::parse(model)?.infer(&checkpoint.shapes())?;
     let data = Dataset::load(data, &Default::default())?;
     let tensors = checkpoint.fit_model(&model, data.example_shape())?;
-    let batch_size = rest.first().map(|s| s.parse()).transpose()?;
-    let cuda = std::env::var("RELIEF_DEVICE").is_ok_and(|device| device == "cuda");
-    let device = if cuda { relief_autodiff::cuda_device(0)? } else { Device::Cpu };
+    let mut batch_size = rest.first().map(|s| s.parse()).transpose()?;
+    if let Ok(precision) = std::env::var("RELIEF_PRECISION") {
+        relief_autodiff::set_precision(precision.parse()?);
+    }
+    let devices = devices(&std::env::var("RELIEF_DEVICE").unwrap_or_default())?;
+    if devices.len() > 1 {
+        // Each has a share.
+        batch_size = batch_size.or_else(|| Some(data.examples().div_ceil(devices.len())));
+    }
+    let device = devices[0].clone();
     let options = TaskOptions { dtype, batch_size, device, ..Default::default() };
     let task = Task::new(&model, &tensors, &data, &options)?;
     let direction = Checkpoint::load(Path::new(direction))?.fit_model(&model, data.example_shape())?;
     let v = vector(&task, &direction)?;
     Worker { task: &task, product: vec![0.0; v.len()], v, block: vec![], kept: None, dtype }.serve()
+}
+
+/// The CPU, or the cards that `cuda`, `cuda:0,1` or `cuda:all` names.
+fn devices(asked: &str) -> Result<Vec<Device>, Box<dyn Error>> {
+    let Some(numbers) = asked.strip_prefix("cuda") else { return Ok(vec![Device::Cpu]) };
+    let numbers = match numbers.strip_prefix(':') {
+        None => vec![0],
+        Some("all") => (0..relief_autodiff::cuda_count().max(1)).collect(),
+        Some(numbers) => numbers.split(',').map(str::parse).collect::<Result<_, _>>()?,
+    };
+    Ok(relief_autodiff::cuda_devices(&numbers)?)
 }
 
 /// The direction's tensors as a vector in the parameters' order.

@@ -1,4 +1,4 @@
-/* A card that is none: as much of the CUDA driver, cuBLAS, cuRAND and NVRTC as the tests of `--features cuda` call, on the host.
+/* Cards that are none: as much of the CUDA driver, cuBLAS, cuRAND and NVRTC as the tests of `--features cuda` call, on the host.
    NVRTC's part compiles kernels with the C++ compiler, the driver's part runs them thread by thread, fresh memory is full of NaN.
    It shows that arguments, addresses, launches and shapes are right; nothing of a card's timing, and nothing of its rounding.
    `pretend.sh` uses it. The kernels of candle that are needed are written anew, by their names and arguments. */
@@ -9,37 +9,87 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 typedef uint64_t Address;
 
-/* ---- the driver: one card, one stream, everything at once ---- */
+/* ---- the driver: two cards, each with its range of addresses, every stream done at once ---- */
 
-int cuInit(unsigned flags) { return 0; }
-int cuDeviceGet(int *card, int number) { return number ? 101 : (*card = 0); }
-int cuDeviceGetCount(int *count) { *count = 1; return 0; }
-int cuDeviceGetAttribute(int *value, int which, int card) { *value = 1; return 0; }
-int cuDevicePrimaryCtxRetain(void **context, int card) { *context = (void *)1; return 0; }
-int cuDevicePrimaryCtxRelease_v2(int card) { return 0; }
-int cuCtxSetCurrent(void *context) { return 0; }
-int cuCtxGetCurrent(void **context) { *context = (void *)1; return 0; }
-int cuCtxSynchronize(void) { return 0; }
-int cuStreamCreate(void **stream, unsigned flags) { *stream = (void *)1; return 0; }
-int cuStreamDestroy_v2(void *stream) { return 0; }
-int cuStreamSynchronize(void *stream) { return 0; }
-int cuDeviceGetDefaultMemPool(void **pool, int card) { *pool = (void *)1; return 0; }
-int cuMemPoolSetAttribute(void *pool, int which, void *value) { return 0; }
-int cuGetExportTable(const void **table, const void *id) { *table = NULL; return 500; }
+#define CARDS 2
+#define RANGE ((size_t)1 << 38)
+static char *ranges[CARDS];
+static size_t taken[CARDS];
+static __thread void *current;
 
-int cuMemAllocAsync(Address *address, size_t bytes, void *stream)
+int cuInit(unsigned flags)
 {
-    void *memory = bytes ? malloc(bytes) : NULL;
-    if (!memory) return 1;
-    memset(memory, 0xff, bytes);
-    *address = (Address)memory;
+    for (int card = 0; card < CARDS && !ranges[card]; card++) {
+        ranges[card] = mmap(NULL, RANGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (ranges[card] == MAP_FAILED) return 2;
+    }
     return 0;
 }
-int cuMemFreeAsync(Address address, void *stream) { free((void *)address); return 0; }
+int cuDeviceGet(int *card, int number) { return number < 0 || number >= CARDS ? 101 : (*card = number, 0); }
+int cuDeviceGetCount(int *count) { *count = CARDS; return 0; }
+int cuDeviceGetAttribute(int *value, int which, int card) { *value = 1; return 0; }
+int cuDevicePrimaryCtxRetain(void **context, int card) { *context = (void *)(size_t)(1 + card); return 0; }
+int cuDevicePrimaryCtxRelease_v2(int card) { return 0; }
+int cuCtxSetCurrent(void *context) { current = context; return 0; }
+int cuCtxGetCurrent(void **context) { *context = current; return 0; }
+int cuCtxSynchronize(void) { return 0; }
+/* A stream is known by its card. */
+int cuStreamCreate(void **stream, unsigned flags) { *stream = current; return 0; }
+int cuStreamDestroy_v2(void *stream) { return 0; }
+int cuStreamSynchronize(void *stream) { return 0; }
+int cuStreamWaitEvent(void *stream, void *event, unsigned flags) { return 0; }
+int cuEventCreate(void **event, unsigned flags) { *event = current; return 0; }
+int cuEventRecord(void *event, void *stream) { return event == stream ? 0 : 400; }
+int cuEventDestroy_v2(void *event) { return 0; }
+int cuDeviceGetDefaultMemPool(void **pool, int card) { *pool = (void *)1; return 0; }
+int cuMemPoolSetAttribute(void *pool, int which, void *value) { return 0; }
+int cuMemGetInfo_v2(size_t *free, size_t *total) { *free = *total = (size_t)1 << 36; return 0; }
+int cuGetExportTable(const void **table, const void *id) { *table = NULL; return 500; }
+
+/* The stream of the card on which an address is. */
+static void *stream_of(Address address)
+{
+    for (int card = 0; card < CARDS; card++)
+        if ((char *)address >= ranges[card] && (char *)address < ranges[card] + RANGE) return (void *)(size_t)(1 + card);
+    return NULL;
+}
+/* Whether something in this stream may touch this address. */
+static int reaches(void *stream, Address address)
+{
+    int does = !address || stream_of(address) == stream;
+    if (!does) fprintf(stderr, "pretend.c: work on card %zu reads or writes memory of another\n", (size_t)stream - 1);
+    return does;
+}
+
+/* Memory comes once, and is given back in whole pages; a page between two allocations is never touched. */
+int cuMemAllocAsync(Address *address, size_t bytes, void *stream)
+{
+    size_t card = (size_t)stream - 1, whole = (bytes + 8191) / 4096 * 4096;
+    if (card >= CARDS || !bytes) return 1;
+    size_t at = __atomic_fetch_add(&taken[card], whole + 4096, __ATOMIC_SEQ_CST);
+    if (at + whole + 4096 > RANGE) return 2;
+    char *memory = ranges[card] + at;
+    *(size_t *)memory = whole;
+    *address = (Address)(memory + 4096);
+    memset(memory + 4096, 0xff, bytes);
+    return 0;
+}
+int cuMemFreeAsync(Address address, void *stream)
+{
+    char *memory = (char *)address - 4096;
+    return reaches(stream, address) ? madvise(memory, *(size_t *)memory, MADV_DONTNEED) : 1;
+}
+int cuMemcpyPeerAsync(Address to, void *to_context, Address from, void *from_context, size_t bytes, void *stream)
+{
+    if (!reaches(to_context, to) || !reaches(from_context, from)) return 1;
+    memcpy((void *)to, (void *)from, bytes);
+    return 0;
+}
 int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes, void *stream)
 {
     memcpy((void *)to, from, bytes);
@@ -73,7 +123,7 @@ static const char *PRELUDE =
 
 int nvrtcCreateProgram(char **program, const char *text, const char *name, int headers, void *a, void *b)
 {
-    char folder[] = "/tmp/pretend-XXXXXX", command[300];
+    char folder[] = P_tmpdir "/pretend-XXXXXX", command[300];
     if (!mkdtemp(folder) || asprintf(program, PREFIX "%s/kernels.so", folder) < 0) return 1;
     snprintf(command, sizeof command, "c++ -O1 -w -ffp-contract=off -shared -fPIC -x c++ -o %s/kernels.so -", folder);
     FILE *compiler = popen(command, "w");
@@ -119,13 +169,29 @@ int cuModuleGetFunction(Function **function, void *module, const char *name)
 
 /* As `Arguments` in `crates/autodiff/src/device.rs`. */
 typedef struct {
-    unsigned long long in[4], out[3];
-    unsigned size[16];
-    double number[2];
+    unsigned long long in[8], out[3];
+    unsigned size[24];
+    double number[16];
 } Arguments;
+
+/* bfloat16 is the upper half of an f32. */
+static float from_bf16(uint16_t half)
+{
+    uint32_t bits = (uint32_t)half << 16;
+    float value;
+    memcpy(&value, &bits, 4);
+    return value;
+}
+static uint16_t to_bf16(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, 4);
+    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
 
 static double get(const char *type, Address from, size_t at)
 {
+    if (!strcmp(type, "bf16")) return from_bf16(((uint16_t *)from)[at]);
     if (!strcmp(type, "f32")) return ((float *)from)[at];
     if (!strcmp(type, "f64")) return ((double *)from)[at];
     if (!strcmp(type, "u32")) return ((uint32_t *)from)[at];
@@ -134,7 +200,8 @@ static double get(const char *type, Address from, size_t at)
 }
 static void set(const char *type, Address to, size_t at, double value)
 {
-    if (!strcmp(type, "f32")) ((float *)to)[at] = value;
+    if (!strcmp(type, "bf16")) ((uint16_t *)to)[at] = to_bf16(value);
+    else if (!strcmp(type, "f32")) ((float *)to)[at] = value;
     else if (!strcmp(type, "f64")) ((double *)to)[at] = value;
     else if (!strcmp(type, "u32")) ((uint32_t *)to)[at] = value;
     else if (!strcmp(type, "i64")) ((int64_t *)to)[at] = value;
@@ -204,7 +271,13 @@ static int candles(const char *name, unsigned blocks, void **given)
 int cuLaunchKernel(Function *function, unsigned blocks, unsigned y, unsigned z, unsigned threads, unsigned ty, unsigned tz,
                    unsigned shared, void *stream, void **given, void **extra)
 {
+    if (current != stream) return 201;
     if (!function->library) return candles(function->name, blocks, given);
+    const Arguments *arguments = given[1];
+    for (int k = 0; k < 8; k++)
+        if (!reaches(stream, arguments->in[k])) return 700;
+    for (int k = 0; k < 3; k++)
+        if (!reaches(stream, arguments->out[k])) return 700;
     void (*kernel)(unsigned, Arguments) = dlsym(function->library, function->name);
     void (*set_thread)(unsigned, unsigned, unsigned) = dlsym(function->library, "set_thread");
     for (unsigned block = 0; block < blocks; block++)
@@ -217,19 +290,21 @@ int cuLaunchKernel(Function *function, unsigned blocks, unsigned y, unsigned z, 
 
 /* ---- cuBLAS: matrices lie column by column ---- */
 
-int cublasCreate_v2(void **handle) { *handle = (void *)1; return 0; }
+int cublasCreate_v2(void **handle) { *handle = current; return 0; }
 int cublasDestroy_v2(void *handle) { return 0; }
 int cublasSetStream_v2(void *handle, void *stream) { return 0; }
 
-#define PRODUCTS(T)                                                                                     \
+#define PRODUCTS(T, Z, VALUE)                                                                           \
+    if (!reaches(handle, (Address)a) || !reaches(handle, (Address)b) || !reaches(handle, (Address)c)) return 13; \
     for (int batch = 0; batch < count; batch++) {                                                       \
         const T *x = (const T *)a + batch * stride_a, *y = (const T *)b + batch * stride_b;             \
-        T *z = (T *)c + batch * stride_c;                                                               \
+        Z *z = (Z *)c + batch * stride_c;                                                               \
         for (long j = 0; j < n; j++)                                                                    \
             for (long i = 0; i < m; i++) {                                                              \
                 double sum = 0;                                                                         \
                 for (long l = 0; l < k; l++)                                                            \
-                    sum += (double)x[turn_a ? i * ld_a + l : l * ld_a + i] * y[turn_b ? l * ld_b + j : j * ld_b + l]; \
+                    sum += (double)VALUE(x[turn_a ? i * ld_a + l : l * ld_a + i]) *                     \
+                           VALUE(y[turn_b ? l * ld_b + j : j * ld_b + l]);                              \
                 z[j * ld_c + i] = sum;                                                                  \
             }                                                                                           \
     }                                                                                                   \
@@ -240,14 +315,25 @@ int cublasGemmStridedBatchedEx(void *handle, int turn_a, int turn_b, int m, int 
                                long long stride_b, const void *beta, void *c, int type_c, int ld_c, long long stride_c,
                                int count, int compute, int algorithm)
 {
-    PRODUCTS(float)
+    if (type_a == 14) {
+        PRODUCTS(uint16_t, float, from_bf16)
+    }
+    PRODUCTS(float, float, )
 }
 int cublasDgemmStridedBatched(void *handle, int turn_a, int turn_b, int m, int n, int k, const double *alpha, const double *a,
                               int ld_a, long long stride_a, const double *b, int ld_b, long long stride_b,
                               const double *beta, double *c, int ld_c, long long stride_c, int count)
 {
-    PRODUCTS(double)
+    PRODUCTS(double, double, )
 }
+
+/* ---- cuDNN ---- */
+
+#include "../../crates/autodiff/tests/pretend/cudnn.c"
+
+/* ---- NCCL ---- */
+
+#include "../../crates/autodiff/tests/pretend/nccl.c"
 
 /* ---- cuRAND, which is opened and never used ---- */
 

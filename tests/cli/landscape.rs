@@ -155,3 +155,34 @@ fn an_interrupted_surface_resumes_to_the_same_digits() {
     assert_eq!(whole["result"], resumed["result"]);
     refuses(&["surface", SGD, "--grid", "99", "--resume", &state], 3, &["not the state of this scan"]);
 }
+
+/// The first layer is computed once for all points; without memory for it, every point computes it.
+#[test]
+fn kept_layers_change_rounding_and_nothing_else() {
+    let wide = digits("digits-mlp-tanh");
+    let source = [&wide[1], "--model", "mlp:activation=tanh", "--data", &wide[5], "--dtype", "f64"];
+    let to = fixture("digits-mlp-relu.safetensors");
+    let verbs: [&[&str]; 4] = [
+        &["surface", "--grid", "7", "--range=-2:1"],
+        &["surface", "--grid", "5", "--plane", "along:gradient,eigen:1", "--move-vectors"],
+        &["line", "--to", &to, "--points", "12", "--per-class"],
+        &["line", "--along", "gradient", "--weight-decay", "0.01", "--points", "12"],
+    ];
+    for verb in verbs {
+        let arguments = [&verb[..1], &source[..], &verb[1..]].concat();
+        let kept = json(&arguments, 0);
+        let usual = json(&[&arguments[..], &["--memory", "0"]].concat(), 0);
+        let layers = &kept["kept_layers"];
+        assert!(usual.get("kept_layers").is_none(), "there is no memory");
+        assert!(layers["bytes"].as_u64().unwrap() > 0 && layers["multiply_adds"].as_f64().unwrap() < 0.9);
+        assert_eq!(kept["work"]["evaluations"], usual["work"]["evaluations"]);
+        let [kept, usual] = [&kept, &usual].map(|run| numbers(&run["result"]["loss"]));
+        for (kept, usual) in kept.iter().zip(&usual) {
+            assert!((kept - usual).abs() <= 1e-12 * usual.abs(), "{verb:?}: {kept} {usual}");
+        }
+    }
+    let arguments = [&["surface"], &source[..], &["--grid", "5"]].concat();
+    let report = relief(&arguments).output().unwrap();
+    let report = String::from_utf8(report.stdout).unwrap();
+    assert!(report.contains("of the multiply-adds each"), "{report}");
+}

@@ -41,6 +41,10 @@ fn the_whole_table_has_every_measure_with_its_error() {
         "operator-norm",
         "lambda-ratio",
         "gradient-confinement",
+        "gauss-newton-lambda-max",
+        "empirical-fisher-trace",
+        "sam-bound",
+        "unit-flatness 4.weight",
         "effective-dimension",
         "weighted-trace",
         "weighted-lambda-max",
@@ -133,6 +137,7 @@ fn settings_that_make_no_sense_are_refused() {
     let checkpoint = "notebooks-data/digits-sgd.safetensors";
     let with = |more: &[&'static str]| [&["sharpness", checkpoint][..], more].concat();
     refuses(&with(&["--rho", "0"]), 2, &["--rho", "above 0"]);
+    refuses(&with(&["--delta", "1"]), 2, &["--delta", "below 1"]);
     refuses(&with(&["--norms", "0.5"]), 2, &["--norms", "from 1 to inf"]);
     refuses(&with(&["--only", "flatness"]), 2, &["flatness"]);
     refuses(&with(&["--only", "pac-bayes", "--start", "nowhere.pt"]), 3, &["nowhere.pt"]);
@@ -187,4 +192,15 @@ fn an_interrupted_table_goes_on_with_what_is_missing() {
     std::fs::write(&state, saved.to_string()).unwrap();
     let shorter = json(&[strs(&arguments), vec!["--resume", state_name]].concat(), 0);
     assert_eq!(shorter["result"]["measures"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn normalized_logits_have_sharpness_of_their_own() {
+    let plain = sharpness(&["--only", "gradient,worst-case", "--limit", "200"], 0);
+    let normalized = sharpness(&["--only", "gradient,worst-case", "--limit", "200", "--normalize-logits"], 0);
+    assert!(normalized["notes"].to_string().contains("divided by their length"));
+    // Logits of length 1 cannot be confident.
+    assert!(normalized["loss"].as_f64().unwrap() > plain["loss"].as_f64().unwrap());
+    assert_eq!(normalized["accuracy"], plain["accuracy"]);
+    assert!(value(&normalized, "worst-case-l2") > 0.0);
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::graph::{Graph, Id, Kind};
 use crate::permutations::{self, PermutationGroup};
-use crate::rule::{Bilinear, Elementwise, Frozen, Linear};
+use crate::rule::{Bilinear, Elementwise, Frozen, Linear, RowWise};
 use crate::{Error, Result};
 
 #[derive(Default)]
@@ -112,6 +112,11 @@ impl GraphBuilder {
         self.push(Kind::Elementwise(Arc::new(rule), x.id), &x.shape)
     }
 
+    /// Adds a function of rows of the first argument, in which alone it is differentiated; `shape` is its result's.
+    pub fn row_wise(&self, rule: impl RowWise + 'static, arguments: &[&Value], shape: &[usize]) -> Value {
+        self.push(Kind::RowWise(Arc::new(rule), arguments.iter().map(|a| a.id).collect()), shape)
+    }
+
     /// Adds a function through which nothing is differentiated; `shape` is its result's.
     pub fn frozen(&self, rule: impl Frozen + 'static, arguments: &[&Value], shape: &[usize]) -> Value {
         self.push(Kind::Frozen(Arc::new(rule), arguments.iter().map(|a| a.id).collect()), shape)
@@ -174,6 +179,11 @@ impl Value {
     /// Number of entries.
     pub fn elem_count(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// Whether nothing can be differentiated in this value: a constant, or a tensor of the batch.
+    pub(crate) fn is_given(&self) -> bool {
+        matches!(self.builder.nodes.borrow().kinds[self.id].0, Kind::Input(_) | Kind::Constant(_))
     }
 
     /// The builder this value belongs to.

@@ -72,7 +72,8 @@ impl Linearized {
             Kind::Linear(rule, arguments) => {
                 let Some(g) = &g[c] else { return Ok(()) };
                 for (k, &a) in arguments.iter().enumerate().filter(|(_, a)| active(**a)) {
-                    add(&mut cotangents[a][c], rule.adjoint(k, g, kept.fixed.as_ref())?)?;
+                    let sum = cotangents[a][c].as_ref();
+                    cotangents[a][c] = Some(rule.add_adjoint(k, g, kept.fixed.as_ref(), sum)?);
                 }
             }
             Kind::Bilinear(rule, a, b) => {
@@ -109,6 +110,21 @@ impl Linearized {
                     && rule.is_curved()
                 {
                     self.pull_back_mixed(id, g, (u, v), (of(*x, u), of(*x, v)), &mut cotangents[*x][c])?;
+                }
+            }
+            Kind::RowWise(rule, arguments) => {
+                let x = arguments[0];
+                let mut terms: Vec<Vec<&Tensor>> = g[c].iter().map(|g| vec![g]).collect();
+                terms.extend(primal.zip(of(x, c)).map(|(g, x)| vec![g, x]));
+                if let (Component::Mixed(u, v), true) = (component, bends) {
+                    terms.extend(g[u].as_ref().zip(of(x, v)).map(|(g, x)| vec![g, x]));
+                    terms.extend(g[v].as_ref().zip(of(x, u)).map(|(g, x)| vec![g, x]));
+                    let all = primal.zip(of(x, u)).zip(of(x, v));
+                    terms.extend(all.map(|((g, u), v)| vec![g, u, v]));
+                }
+                if !terms.is_empty() {
+                    let terms: Vec<_> = terms.iter().map(Vec::as_slice).collect();
+                    add(&mut cotangents[x][c], rule.cotangent(&kept.rows, &terms)?)?;
                 }
             }
             Kind::Named(_) | Kind::Input(_) | Kind::Constant(_) | Kind::Frozen(..) => {}

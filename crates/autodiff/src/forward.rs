@@ -41,6 +41,17 @@ impl<'a> Forward<'a> {
         let first = parameters.first().ok_or_else(|| {
             Error::Unavailable("no parameter is trainable: there is nothing to differentiate".into())
         })?;
+        Self::begin(graph, (first.dtype(), first.device()), parameters, constants, inputs)
+    }
+
+    /// As [`start`](Self::start), in these numbers on this device, where there may be no parameter.
+    pub(crate) fn begin(
+        graph: &'a Graph,
+        (dtype, device): (DType, &Device),
+        parameters: &'a [Tensor],
+        constants: &'a BTreeMap<String, Tensor>,
+        inputs: &'a [Tensor],
+    ) -> Result<Self> {
         if parameters.len() != graph.parameters.len() || inputs.len() != graph.inputs {
             return Err(Error::Unavailable(format!(
                 "the graph has {} parameters and {} inputs, but {} and {} tensors were given",
@@ -53,29 +64,37 @@ impl<'a> Forward<'a> {
         Ok(Self {
             values: vec![None; graph.nodes.len()],
             kept: vec![Kept::default(); graph.nodes.len()],
-            dtype: first.dtype(),
-            device: first.device().clone(),
+            dtype,
+            device: device.clone(),
             parameters: graph.parameter_names().zip(parameters).collect(),
             constants,
             inputs,
         })
     }
 
-    fn argument(&self, id: Id) -> Result<&Tensor> {
+    pub(crate) fn argument(&self, id: Id) -> Result<&Tensor> {
         self.values[id].as_ref().ok_or_else(|| Error::Unavailable(format!("node {id} has lost its value")))
     }
 
     /// Evaluates what has its turn, for its value alone.
     pub(crate) fn take(&mut self, graph: &Graph, turn: &Turn) -> Result<()> {
         let value = match &turn.chain {
-            Some(chain) => {
-                let leaves = chain.leaves.iter().map(|&a| self.argument(a)).collect::<Result<Vec<_>>>()?;
-                chain.evaluate(&leaves)?
-            }
+            Some(chain) => chain.evaluate(|id| self.argument(id))?,
             None => self.value(graph, turn.id, 0)?,
         };
         self.values[turn.id] = Some(value);
         turn.finished.iter().for_each(|&a| self.values[a] = None);
+        Ok(())
+    }
+
+    /// Takes a node's value as it is given.
+    pub(crate) fn give(&mut self, id: Id, value: Tensor) {
+        self.values[id] = Some(value);
+    }
+
+    /// Evaluates one node, and keeps its value.
+    pub(crate) fn compute(&mut self, graph: &Graph, id: Id) -> Result<()> {
+        self.values[id] = Some(self.value(graph, id, 0)?);
         Ok(())
     }
 
@@ -117,6 +136,14 @@ impl<'a> Forward<'a> {
             Kind::Elementwise(rule, x) => {
                 let x = self.argument(*x)?.clone();
                 self.elementwise(id, rule.as_ref(), node.active, &x, order)?
+            }
+            Kind::RowWise(rule, arguments) => {
+                let values = arguments.iter().map(|&a| self.argument(a)).collect::<Result<Vec<_>>>()?;
+                let (value, rows) = rule.value(&values)?;
+                if node.active && order > 0 {
+                    self.kept[id].rows = rows;
+                }
+                value
             }
             Kind::Frozen(rule, arguments) => {
                 let values = arguments.iter().map(|&a| self.argument(a)).collect::<Result<Vec<_>>>()?;

@@ -1,18 +1,23 @@
 //! Passes over memory that entry-by-entry operations share where nothing is differentiated.
 //!
 //! A value that only one such operation reads, and that has its result's shape, need never lie in memory: scale, shift,
-//! addition and ReLU after a convolution are one pass instead of four.
+//! addition and ReLU after a convolution are one pass instead of four, and where that alone reads the convolution, it goes
+//! over each piece of it while it is in the cache.
+
+use std::any::Any;
+use std::sync::Arc;
 
 use candle_core::{Tensor, WithDType};
 
-use crate::Result;
 use crate::graph::{Id, Kind, Node};
 use crate::host::{Host, for_real, tensor};
 use crate::kernels::Real;
-use crate::kernels::chain::{self, Given, Operand, Step};
+use crate::kernels::chain::{Given, Operand, Program, Step};
 use crate::kernels::channels::View;
+use crate::operations::convolution::Convolution;
 use crate::order::Order;
-use crate::rule::Entrywise;
+use crate::rule::{Bilinear, Entrywise};
+use crate::{Result, device};
 
 /// One node's turn in an evaluation without derivatives.
 #[derive(Debug)]
@@ -28,8 +33,10 @@ pub(crate) struct Turn {
 #[derive(Debug)]
 pub(crate) struct Chain {
     steps: Vec<Step>,
-    /// Nodes whose values are read.
-    pub(crate) leaves: Vec<Id>,
+    /// A convolution that is computed on the way, piece by piece.
+    convolution: Option<(Arc<dyn Bilinear>, [Id; 2])>,
+    /// Nodes whose values are read, but for what the convolution reads.
+    leaves: Vec<Id>,
     shape: Vec<usize>,
 }
 
@@ -45,7 +52,8 @@ pub(crate) fn turns(nodes: &[Node], kept: [Id; 2]) -> Vec<Turn> {
         if is_entrywise(&nodes[id].kind) {
             tree.grow(id);
         }
-        let chain = (tree.chain.steps.len() > 1).then_some(tree.chain);
+        let shared = tree.chain.steps.len() > 1 || tree.chain.convolution.is_some();
+        let chain = shared.then_some(tree.chain);
         turns.push(Turn { id, chain, finished: vec![] });
     }
     turns.reverse();
@@ -56,7 +64,7 @@ pub(crate) fn turns(nodes: &[Node], kept: [Id; 2]) -> Vec<Turn> {
     let mut seen = vec![false; nodes.len()];
     kept.iter().for_each(|&id| seen[id] = true);
     for turn in turns.iter_mut().rev() {
-        let read = turn.chain.as_ref().map_or_else(|| nodes[turn.id].kind.arguments(), |c| c.leaves.clone());
+        let read = turn.chain.as_ref().map_or_else(|| nodes[turn.id].kind.arguments(), Chain::reads);
         turn.finished = read.into_iter().filter(|&a| !std::mem::replace(&mut seen[a], true)).collect();
     }
     turns
@@ -68,7 +76,7 @@ fn is_entrywise(kind: &Kind) -> bool {
         Kind::Linear(rule, _) => rule.entrywise().is_some(),
         Kind::Bilinear(rule, ..) => rule.entrywise().is_some(),
         Kind::Elementwise(..) => true,
-        Kind::Named(_) | Kind::Input(_) | Kind::Constant(_) | Kind::Frozen(..) => false,
+        Kind::Named(_) | Kind::Input(_) | Kind::Constant(_) | Kind::RowWise(..) | Kind::Frozen(..) => false,
     }
 }
 
@@ -78,7 +86,9 @@ fn step(kind: &Kind, operands: &[Operand]) -> Option<Step> {
         Kind::Elementwise(rule, _) => return Some(Step::Map(operands[0], rule.clone())),
         Kind::Linear(rule, _) => rule.entrywise()?,
         Kind::Bilinear(rule, ..) => rule.entrywise()?,
-        Kind::Named(_) | Kind::Input(_) | Kind::Constant(_) | Kind::Frozen(..) => return None,
+        Kind::Named(_) | Kind::Input(_) | Kind::Constant(_) | Kind::RowWise(..) | Kind::Frozen(..) => {
+            return None;
+        }
     };
     Some(match known {
         Entrywise::Sum => Step::Sum([operands[0], operands[1]]),
@@ -111,9 +121,19 @@ impl Tree<'_> {
         let alone = node.first_reader == reader
             && node.last_reader == reader
             && self.nodes[reader].kind.arguments().iter().filter(|&&a| a == id).count() == 1;
-        if alone && !self.kept.contains(&id) && node.shape == self.chain.shape && is_entrywise(&node.kind) {
-            self.absorbed[id] = true;
-            return self.grow(id);
+        if alone && !self.kept.contains(&id) && node.shape == self.chain.shape {
+            if is_entrywise(&node.kind) {
+                self.absorbed[id] = true;
+                return self.grow(id);
+            }
+            if let Kind::Bilinear(rule, x, weight) = &node.kind
+                && self.chain.convolution.is_none()
+                && forward_convolution(rule).is_some()
+            {
+                self.absorbed[id] = true;
+                self.chain.convolution = Some((rule.clone(), [*x, *weight]));
+                return Operand::Piece;
+            }
         }
         let known = self.chain.leaves.iter().position(|&leaf| leaf == id);
         Operand::Given(known.unwrap_or_else(|| {
@@ -123,22 +143,54 @@ impl Tree<'_> {
     }
 }
 
+/// The rule of a convolution that hands over its outputs piece by piece.
+fn forward_convolution(rule: &Arc<dyn Bilinear>) -> Option<&Convolution> {
+    let rule: &dyn Any = rule.as_ref();
+    rule.downcast_ref::<Convolution>().filter(|convolution| !convolution.transposed)
+}
+
 impl Chain {
     fn empty(shape: &[usize]) -> Self {
-        Self { steps: vec![], leaves: vec![], shape: shape.to_vec() }
+        Self { steps: vec![], convolution: None, leaves: vec![], shape: shape.to_vec() }
     }
 
-    /// The result, given the values of the leaves.
-    pub(crate) fn evaluate(&self, leaves: &[&Tensor]) -> Result<Tensor> {
+    /// Nodes whose values are read.
+    fn reads(&self) -> Vec<Id> {
+        let convolved = self.convolution.iter().flat_map(|(_, arguments)| arguments);
+        self.leaves.iter().chain(convolved).copied().collect()
+    }
+
+    /// The result, given the nodes' values.
+    pub(crate) fn evaluate<'a>(&self, value: impl Fn(Id) -> Result<&'a Tensor>) -> Result<Tensor> {
+        let leaves = self.leaves.iter().map(|&id| value(id)).collect::<Result<Vec<_>>>()?;
         let whole = leaves.iter().find(|leaf| leaf.dims() == self.shape);
-        let lies = whole.map_or_else(|| Order::logical(self.shape.len()), |leaf| Order::of(leaf));
+        let lies = match (&self.convolution, whole) {
+            (Some(_), _) => Order::channels_last(),
+            (None, Some(leaf)) => Order::of(leaf),
+            (None, None) => Order::logical(self.shape.len()),
+        };
         let dims = lies.dims(&self.shape);
+        let first = value(self.reads()[0])?;
         let packed = leaves.iter().map(|leaf| self.pack(&lies, leaf)).collect::<Result<Vec<_>>>()?;
-        for_real!("a chain of operations", leaves[0], T => {
+        if device::holds(first) {
+            // There the outputs of a convolution lie in memory, as the last leaf.
+            let mut packed = packed;
+            if let Some((rule, [x, weight])) = &self.convolution {
+                let outputs = rule.apply(&[(value(*x)?, value(*weight)?)])?;
+                packed.push((lies.pack(&outputs)?, None));
+            }
+            return lies.unpack(&device::chain(&self.steps, &packed, &dims)?);
+        }
+        for_real!("a chain of operations", first, T => {
             let hosts = packed.iter().map(|(x, _)| Host::open("a chain of operations", x)).collect::<Result<Vec<_>>>()?;
             let given = packed.iter().zip(&hosts).map(|((_, view), host)| given::<T>(*view, host)).collect::<Result<Vec<_>>>()?;
-            let entries = chain::run(&self.steps, &given, dims.iter().product());
-            lies.unpack(&tensor(entries, &dims)?)
+            let program = Program::new(&self.steps, &given);
+            if let Some((rule, [x, weight])) = &self.convolution
+                && let Some(convolution) = forward_convolution(rule)
+            {
+                return convolution.value_then(value(*x)?, value(*weight)?, &program);
+            }
+            lies.unpack(&tensor(program.run(dims.iter().product()), &dims)?)
         })
     }
 

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use std::sync::Arc;
 
 use crate::fusion::{self, Turn};
-use crate::rule::{Bilinear, Elementwise, Frozen, Linear};
+use crate::rule::{Bilinear, Elementwise, Frozen, Linear, RowWise};
 use crate::{Error, Result};
 
 /// Index of a node in its graph; arguments always have smaller indices than the node that uses them.
@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Linear(Arc<dyn Linear>, Vec<Id>),
     Bilinear(Arc<dyn Bilinear>, Id, Id),
     Elementwise(Arc<dyn Elementwise>, Id),
+    /// Of rows of the first argument, in which alone it is differentiated.
+    RowWise(Arc<dyn RowWise>, Vec<Id>),
     Frozen(Arc<dyn Frozen>, Vec<Id>),
 }
 
@@ -29,9 +31,24 @@ impl Kind {
     pub(crate) fn arguments(&self) -> Vec<Id> {
         match self {
             Self::Named(_) | Self::Input(_) | Self::Constant(_) => vec![],
-            Self::Linear(_, arguments) | Self::Frozen(_, arguments) => arguments.clone(),
+            Self::Linear(_, arguments) | Self::RowWise(_, arguments) | Self::Frozen(_, arguments) => {
+                arguments.clone()
+            }
             Self::Bilinear(_, a, b) => vec![*a, *b],
             Self::Elementwise(_, x) => vec![*x],
+        }
+    }
+
+    /// The same operation on other nodes.
+    pub(crate) fn with_arguments(&self, of: impl Fn(Id) -> Id) -> Self {
+        let all = |arguments: &[Id]| arguments.iter().map(|&a| of(a)).collect();
+        match self {
+            Self::Named(_) | Self::Input(_) | Self::Constant(_) => self.clone(),
+            Self::Linear(rule, arguments) => Self::Linear(rule.clone(), all(arguments)),
+            Self::RowWise(rule, arguments) => Self::RowWise(rule.clone(), all(arguments)),
+            Self::Frozen(rule, arguments) => Self::Frozen(rule.clone(), all(arguments)),
+            Self::Bilinear(rule, a, b) => Self::Bilinear(rule.clone(), of(*a), of(*b)),
+            Self::Elementwise(rule, x) => Self::Elementwise(rule.clone(), of(*x)),
         }
     }
 }
@@ -46,9 +63,10 @@ pub(crate) struct Node {
     pub(crate) active: bool,
     /// The value enters a product: it is an argument of a bilinear node whose other argument is active.
     pub(crate) keeps_value: bool,
-    /// The tangent enters the second pass: as above with both arguments active, or the argument of a curved function.
+    /// The tangent enters the second pass: as above with both arguments active, or the argument of a curved function or of one of rows.
     pub(crate) keeps_tangent: bool,
-    /// The cotangent enters second-order terms: a bilinear node with two active arguments, or a curved function.
+    /// The cotangent enters second-order terms: a bilinear node with two active arguments, a curved function,
+    /// or one of rows.
     pub(crate) keeps_cotangent: bool,
     /// The first and the last node that read this one (itself where none does).
     pub(crate) first_reader: Id,
@@ -134,6 +152,10 @@ impl Graph {
                 }
                 Kind::Elementwise(rule, x) if active && rule.is_curved() => {
                     nodes[*x].keeps_tangent = true;
+                    keeps_cotangent = true;
+                }
+                Kind::RowWise(_, arguments) if active => {
+                    nodes[arguments[0]].keeps_tangent = true;
                     keeps_cotangent = true;
                 }
                 _ => {}

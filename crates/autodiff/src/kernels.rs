@@ -5,12 +5,17 @@
 
 pub(crate) mod chain;
 pub(crate) mod channels;
+pub(crate) mod combination;
 pub(crate) mod convolution;
+mod direct;
 mod geometry;
 pub(crate) mod matrix;
+mod packed;
 mod panels;
 pub(crate) mod pooling;
+pub(crate) mod rows;
 mod scratch;
+mod tile;
 mod tiling;
 mod transform;
 mod unfold;
@@ -31,6 +36,9 @@ pub(crate) fn vectorised<R>(loops: impl FnOnce() -> R) -> R {
 pub(crate) trait Real:
     num_traits::Float + std::ops::AddAssign + Default + Into<f64> + Send + Sync + 'static
 {
+    /// Whether this is single precision.
+    const IS_SINGLE: bool;
+
     /// Rounds to this precision.
     fn round_from(x: f64) -> Self;
 
@@ -47,6 +55,8 @@ thread_local! {
 }
 
 impl Real for f32 {
+    const IS_SINGLE: bool = true;
+
     fn round_from(x: f64) -> Self {
         x as f32
     }
@@ -61,6 +71,8 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    const IS_SINGLE: bool = false;
+
     fn round_from(x: f64) -> Self {
         x
     }

@@ -150,6 +150,10 @@ impl Linearized {
                         add(&mut cotangents[*x], sum_of_products(&[(slope, &g)])?)?;
                     }
                 }
+                Kind::RowWise(rule, arguments) => {
+                    let part = rule.cotangent(&self.kept[id].rows, &[&[&g]])?;
+                    add(&mut cotangents[arguments[0]], part)?;
+                }
                 Kind::Named(_) | Kind::Input(_) | Kind::Constant(_) | Kind::Frozen(..) => {}
             }
         }

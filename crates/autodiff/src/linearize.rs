@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::forward::{Evaluated, Forward};
 use crate::graph::{Graph, Id, Kind};
 use crate::pointwise::{add, sum_of_products};
-use crate::{Error, Result, device};
+use crate::{Error, Result};
 
 /// A graph at one point, for one batch: loss, outputs and gradient, ready for any number of products.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(crate) struct Kept {
     pub(crate) bend: Option<Tensor>,
     /// x of a curved elementwise node, for third derivatives.
     pub(crate) point: Option<Tensor>,
+    /// What a function of rows left behind for its derivatives.
+    pub(crate) rows: Vec<Tensor>,
 }
 
 impl Graph {
@@ -48,13 +50,6 @@ impl Graph {
         inputs: &[Tensor],
     ) -> Result<Evaluated> {
         let mut forward = Forward::start(self, parameters, constants, inputs)?;
-        if parameters.first().is_some_and(device::holds) {
-            // Shared passes over memory are the CPU's.
-            for id in 0..self.nodes.len() {
-                forward.step(self, id, 0)?;
-            }
-            return forward.evaluated(self);
-        }
         for turn in &self.turns {
             forward.take(self, turn)?;
         }
@@ -155,13 +150,18 @@ impl Linearized {
 
     /// Bytes held for products, without the parameters themselves.
     pub fn bytes(&self) -> usize {
-        let size = |t: &Option<Tensor>| t.as_ref().map_or(0, |t| t.elem_count() * t.dtype().size_in_bytes());
+        let bytes = |t: &Tensor| t.elem_count() * t.dtype().size_in_bytes();
+        let size = |t: &Option<Tensor>| t.as_ref().map_or(0, bytes);
         self.kept
             .iter()
             .zip(&self.graph.nodes)
             .filter(|(_, node)| !matches!(node.kind, Kind::Named(_)))
-            .flat_map(|(k, _)| [&k.value, &k.cotangent, &k.fixed, &k.slope, &k.bend, &k.point])
-            .map(size)
+            .map(|(k, _)| {
+                let single = [&k.value, &k.cotangent, &k.fixed, &k.slope, &k.bend, &k.point].map(size);
+                // A function of rows may keep its own value, which is counted already.
+                let own = |t: &&Tensor| k.value.as_ref().is_none_or(|value| value.id() != t.id());
+                single.iter().sum::<usize>() + k.rows.iter().filter(own).map(bytes).sum::<usize>()
+            })
             .sum()
     }
 
@@ -193,8 +193,8 @@ impl Linearized {
             match &node.kind {
                 Kind::Linear(rule, arguments) => {
                     for (k, &a) in arguments.iter().enumerate().filter(|(_, a)| active(**a)) {
-                        let part = rule.adjoint(k, &g, self.kept[id].fixed.as_ref())?;
-                        add(&mut cotangents[a], part)?;
+                        let (fixed, sum) = (self.kept[id].fixed.as_ref(), cotangents[a].as_ref());
+                        cotangents[a] = Some(rule.add_adjoint(k, &g, fixed, sum)?);
                     }
                 }
                 Kind::Bilinear(rule, a, b) => {
@@ -214,12 +214,16 @@ impl Linearized {
                         kept.bend = Some(sum_of_products(&[(&bend, &g)])?);
                     }
                 }
+                Kind::RowWise(rule, arguments) => {
+                    add(&mut cotangents[arguments[0]], rule.cotangent(&self.kept[id].rows, &[&[&g]])?)?;
+                }
                 Kind::Named(_) | Kind::Input(_) | Kind::Constant(_) | Kind::Frozen(..) => {}
             }
             if !second_order {
                 let used = node.kind.arguments().into_iter().filter(|&a| graph.nodes[a].first_reader == id);
                 used.for_each(|a| self.kept[a].value = None);
                 self.kept[id].slope = None;
+                self.kept[id].rows = vec![];
             } else if node.keeps_cotangent || id == graph.outputs {
                 self.kept[id].cotangent = Some(g);
             }

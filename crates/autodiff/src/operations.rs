@@ -4,6 +4,7 @@ mod arithmetic;
 mod attention;
 mod broadcast;
 pub(crate) mod convolution;
+mod cross_entropy;
 mod elementary;
 mod functions;
 pub(crate) mod layout;
@@ -12,8 +13,10 @@ pub(crate) mod matmul;
 mod normalisation;
 mod pooling;
 mod reduction;
+mod rows;
 mod selection;
 mod softmax;
+mod standardise;
 
 pub use convolution::ConvolutionOptions;
 pub use pooling::PoolOptions;

@@ -139,6 +139,7 @@ fn labelled(labels: &mut Labels, nodes: &[(Kind, Vec<usize>)], id: Id, of: &[Vec
         Kind::Elementwise(_, x) => return of[*x].clone(),
         Kind::Linear(rule, _) => rule.axes(&shapes, shape),
         Kind::Bilinear(rule, ..) => rule.axes([shapes[0], shapes[1]], shape),
+        Kind::RowWise(rule, _) => rule.axes(&shapes, shape),
         Kind::Frozen(rule, _) => rule.axes(&shapes, shape),
     };
     let given: Vec<&[Label]> = arguments.iter().map(|&a| of[a].as_slice()).collect();

@@ -195,11 +195,16 @@ fn entries<T: candle_core::WithDType, const N: usize>(
 ) -> Result<Vec<T>> {
     let slices = hosts.iter().map(Host::slice::<T>).collect::<Result<Vec<_>>>()?;
     let n = slices[0].len();
-    let slices: [&[T]; N] = std::array::from_fn(|i| &slices[i][..n]);
+    let slices: [&[T]; N] = std::array::from_fn(|i| slices[i]);
     let mut out = Vec::with_capacity(n);
     vectorised(
         #[inline(always)]
         || {
+            // Copies of known length: what is reached through a reference would be loaded and checked for every entry.
+            let slices = slices.map(
+                #[inline(always)]
+                |slice| &slice[..n],
+            );
             for (at, out) in out.spare_capacity_mut()[..n].iter_mut().enumerate() {
                 let mut at_once = [T::zero(); N];
                 for i in 0..N {

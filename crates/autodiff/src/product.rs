@@ -2,7 +2,7 @@
 //!
 //! A *component* is the coefficient of one infinitesimal in a truncated polynomial: a direction v is a first-order
 //! component, and the direction pair (u, v) of a third-order product adds the mixed component uv. Pushing components
-//! forward (tangents) and pulling components back (cotangents) through the three kinds of operation is all there is; the
+//! forward (tangents) and pulling components back (cotangents) through the four kinds of operation is all there is; the
 //! gradient of the component v at the parameters is H v, of the component uv it is the third derivative applied to u and
 //! v. Pearlmutter (1994) is the case of one first-order component.
 

@@ -1,4 +1,4 @@
-//! The three kinds of operation, and the one rule each must supply.
+//! The four kinds of operation, and the one rule each must supply.
 //!
 //! Everything the engine derives (gradient, Jv, J'u, Hessian, Gauss-Newton and third-order products) follows from these
 //! rules; see `product.rs` for how.
@@ -11,6 +11,7 @@ pub use crate::axes::{Axes, Axis, Index};
 
 use crate::Result;
 use crate::kernels::{Real, vectorised};
+use crate::pointwise::plus;
 
 /// Runs an expression with a known order, so that the compiler specialises its loop for each.
 macro_rules! each_order {
@@ -55,11 +56,29 @@ pub trait Linear: Any + Debug + Send + Sync {
         Ok(None)
     }
 
+    /// Whether [`fix`](Linear::fix) looks at entries that are differentiated, such as which of them is the largest: then the
+    /// operation is linear only near a point.
+    fn chooses(&self) -> bool {
+        false
+    }
+
     /// y = `sum_k` `A_k` `x_k`, where an absent argument counts as zero (at least one is present).
     fn apply(&self, arguments: &[Option<&Tensor>], fixed: Option<&Tensor>) -> Result<Tensor>;
 
     /// `A_k`' g for the argument `k`.
     fn adjoint(&self, argument: usize, cotangent: &Tensor, fixed: Option<&Tensor>) -> Result<Tensor>;
+
+    /// `A_k`' g added to what other operations have contributed for their argument, if anything.
+    fn add_adjoint(
+        &self,
+        argument: usize,
+        cotangent: &Tensor,
+        fixed: Option<&Tensor>,
+        sum: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let part = self.adjoint(argument, cotangent, fixed)?;
+        sum.map_or_else(|| Ok(part.clone()), |sum| plus(sum, &part))
+    }
 
     /// What the operation does to every entry, if that is all it does: such operations share a pass over memory where
     /// nothing is differentiated.
@@ -91,6 +110,11 @@ pub trait Bilinear: Any + Debug + Send + Sync {
     /// `sum_i` of the adjoint in the second argument, over the pairs (`g_i`, `a_i`).
     fn adjoint_right(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor>;
 
+    /// Multiply-adds of one product, given the shapes of the arguments and of the result: by default one for every entry.
+    fn multiplications(&self, _arguments: [&[usize]; 2], result: &[usize]) -> usize {
+        result.iter().product()
+    }
+
     /// What the operation does to every entry; see [`Linear::entrywise`].
     fn entrywise(&self) -> Option<Entrywise> {
         None
@@ -111,6 +135,11 @@ pub trait Elementwise: Debug + Send + Sync {
 
     /// The derivative of the given order (0 is the function itself, 3 the highest asked for) at `x`.
     fn derivative(&self, order: usize, x: f64) -> f64;
+
+    /// The same where it is rounded to single precision afterwards: to 1e-8 will do.
+    fn derivative_single(&self, order: usize, x: f64) -> f64 {
+        self.derivative(order, x)
+    }
 
     /// Whether f'' is not zero almost everywhere. Piecewise linear functions need no second-order terms.
     fn is_curved(&self) -> bool {
@@ -149,15 +178,21 @@ pub trait Elementwise: Debug + Send + Sync {
 fn map<T: Real>(rule: &(impl Elementwise + ?Sized), order: usize, x: &[T], out: &mut [T]) {
     each_order!(order, ORDER => vectorised(#[inline(always)] || {
         for (&x, y) in x.iter().zip(out) {
-            *y = T::round_from(rule.derivative(ORDER, x.into()));
+            *y = at(rule, ORDER, x);
         }
     }));
 }
 
 #[inline(always)]
+fn at<T: Real>(rule: &(impl Elementwise + ?Sized), order: usize, x: T) -> T {
+    let x = x.into();
+    T::round_from(if T::IS_SINGLE { rule.derivative_single(order, x) } else { rule.derivative(order, x) })
+}
+
+#[inline(always)]
 fn jet<T: Real>(rule: &(impl Elementwise + ?Sized), x: &[T], [f, slope, bend]: [&mut [T]; 3]) {
     let pairs = x.iter().zip(f).zip(slope);
-    let at = |order, x: T| T::round_from(rule.derivative(order, x.into()));
+    let at = |order, x| at(rule, order, x);
     vectorised(
         #[inline(always)]
         || {
@@ -172,6 +207,31 @@ fn jet<T: Real>(rule: &(impl Elementwise + ?Sized), x: &[T], [f, slope, bend]: [
             }
         },
     );
+}
+
+/// A function of every row of its first argument, with closed forms for its derivatives along any directions.
+///
+/// Rows are the last axis. Further arguments (labels, masks) have no derivative. Compositions of the other kinds say the same; a function of rows says it in one pass over memory.
+///
+/// Derivatives are sums of terms, because second order comes in several: each method adds them up row by row.
+pub trait RowWise: Debug + Send + Sync {
+    /// Name for messages.
+    fn name(&self) -> &'static str;
+
+    /// f at the arguments, and what derivatives need to know of the point.
+    fn value(&self, arguments: &[&Tensor]) -> Result<(Tensor, Vec<Tensor>)>;
+
+    /// The sum over terms `[u]` of `f'[u]` and `[u, v]` of `f''[u, v]`; there is at least one.
+    fn tangent(&self, kept: &[Tensor], terms: &[&[&Tensor]]) -> Result<Tensor>;
+
+    /// The sum over terms `[g]` of `f'* g`, `[g, u]` of `f''[u, .]* g` and `[g, u, v]` of `f'''[u, v, .]* g`, where g is a cotangent, u
+    /// and v are directions and * stands for the adjoint; there is at least one term.
+    fn cotangent(&self, kept: &[Tensor], terms: &[&[&Tensor]]) -> Result<Tensor>;
+
+    /// Which axes run over the same index; see [`Linear::axes`].
+    fn axes(&self, _arguments: &[&[usize]], _result: &[usize]) -> Option<Axes> {
+        None
+    }
 }
 
 /// A function of the arguments whose derivative is taken to be zero: shifts that cancel, masks, detached statistics.

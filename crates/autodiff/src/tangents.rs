@@ -87,6 +87,19 @@ impl Linearized {
                 }
                 Ok(sum)
             }
+            Kind::RowWise(rule, arguments) => {
+                let x = arguments[0];
+                let first = of(x, c).map(|x| vec![x]);
+                let second = match component {
+                    Component::Mixed(u, v) => of(x, u).zip(of(x, v)).map(|(u, v)| vec![u, v]),
+                    Component::First => None,
+                };
+                let terms: Vec<_> = first.iter().chain(&second).map(Vec::as_slice).collect();
+                if terms.is_empty() {
+                    return Ok(None);
+                }
+                rule.tangent(&self.kept[id].rows, &terms).map(Some)
+            }
             Kind::Named(_) | Kind::Input(_) | Kind::Constant(_) | Kind::Frozen(..) => Ok(None),
         }
     }

@@ -136,7 +136,7 @@ fn shapes_that_do_not_fit_are_refused() {
 fn tensors_that_do_not_fit_are_refused_by_name() -> Result<()> {
     let g = GraphBuilder::new();
     let (x, labels) = (g.input(&[2, 3]), g.input(&[2]));
-    let logits = x.linear(&g.parameter("weight", &[4, 3])?, Some(&g.parameter("bias", &[4])?))?;
+    let logits = x.linear(&g.parameter("weight", &[4, 3])?, Some(&g.parameter("bias", &[4])?))?.tanh()?;
     let graph = Arc::new(g.finish(&logits, &logits.cross_entropy(&labels, 0.0)?, |name| name == "weight")?);
     let zeros = |shape: &[usize]| Tensor::zeros(shape, candle_core::DType::F64, &Device::Cpu);
     let labels = |values: [u32; 2]| Tensor::new(&values, &Device::Cpu);

@@ -9,8 +9,9 @@ use relief_autodiff::{ConvolutionOptions, Graph, GraphBuilder, Result, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Sizes that reach tiles over the edge, runs of channels that fill no register, and several blocks of tiles.
-const SHAPES: [([usize; 4], usize, [usize; 2]); 7] = [
+/// Sizes that reach tiles over the edge, runs of channels that fill no register, several blocks of tiles, and one block whose
+/// output channels are shared out.
+const SHAPES: [([usize; 4], usize, [usize; 2]); 8] = [
     ([4, 8, 8, 8], 8, [1, 1]),
     ([3, 9, 11, 14], 13, [1, 1]),
     ([5, 16, 10, 9], 8, [0, 0]),
@@ -18,6 +19,7 @@ const SHAPES: [([usize; 4], usize, [usize; 2]); 7] = [
     ([2, 11, 16, 13], 8, [0, 2]),
     ([1, 24, 40, 36], 17, [1, 1]),
     ([24, 40, 12, 12], 33, [1, 1]),
+    ([4, 33, 12, 10], 70, [1, 1]),
 ];
 
 fn graph(x: [usize; 4], w: [usize; 4], padding: [usize; 2], by_channel: bool) -> Result<Arc<Graph>> {

@@ -11,6 +11,7 @@ use relief_models::loss::Loss;
 
 use crate::commands;
 use crate::device::DeviceArgument;
+use relief_autodiff::Precision;
 
 /// Loss landscapes and Hessians of neural networks: certified numbers from a checkpoint and its data.
 #[derive(Debug, Parser)]
@@ -107,6 +108,11 @@ pub(crate) struct TaskArguments {
     #[arg(long, value_name = "S", help_heading = "Loss")]
     pub(crate) label_smoothing: Option<f64>,
 
+    /// Centre every example's outputs and divide them by their length before the loss, which a factor on the outputs then
+    /// leaves as it is
+    #[arg(long, help_heading = "Loss")]
+    pub(crate) normalize_logits: bool,
+
     /// Add W/2 |theta|^2 to the loss
     #[arg(long, value_name = "W", default_value_t = 0.0, help_heading = "Loss")]
     pub(crate) weight_decay: f64,
@@ -137,6 +143,7 @@ impl TaskArguments {
             context: None,
             loss: None,
             label_smoothing: None,
+            normalize_logits: false,
             weight_decay: 0.0,
             batch_size: None,
             dtype: None,
@@ -155,16 +162,18 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "T", env = "RELIEF_THREADS", help_heading = "Computation")]
     pub(crate) threads: Option<usize>,
 
-    /// Where to compute: cpu, cuda (cuda:1 for the second card), or auto, which takes a card if there is one
+    /// Where to compute: cpu, cuda (cuda:1 for the second card), cuda:0,1 or cuda:all for several that share the batches, or
+    /// auto, which takes a card if there is one. Digits depend on how many cards there are
     #[arg(long, default_value = "cpu", help_heading = "Computation")]
     pub(crate) device: DeviceArgument,
 
-    /// Multiply f32 matrices on the card in TensorFloat-32: faster, with 10 instead of 23 binary digits of each factor
-    #[cfg(feature = "cuda")]
-    #[arg(long, help_heading = "Computation")]
-    pub(crate) tf32: bool,
+    /// What products of f32 matrices on a card read: factors in full, or, faster, rounded to TensorFloat-32 (tf32, 11 binary
+    /// digits) or bfloat16 (bf16, 8); sums are in f32 in every case
+    #[arg(long, default_value = "full", help_heading = "Computation")]
+    pub(crate) precision: Precision,
 
-    /// Gigabytes, of the device's memory, for linearized batches; what does not fit is computed again for every product
+    /// Gigabytes, of each device's memory, for linearized batches, and for layers that a scan computes once for all its points;
+    /// what does not fit is computed again for every product or point
     #[arg(long, value_name = "GB", default_value_t = 4.0, help_heading = "Computation")]
     pub(crate) memory: f64,
 

@@ -1,6 +1,6 @@
 //! The loss along a path between two checkpoints: what is measured, and what is saved of it.
 
-use relief_hessian::{Control, Objective, Parameters, Result};
+use relief_hessian::{AffineSubspace, Control, Error, Objective, Parameters, Result};
 use relief_landscape::{Curve, CurveReport, CurveStatistics, Points, Scan};
 use relief_models::task::{Measure, Measured, StatisticsPass};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use crate::curve_training::TrainingArguments;
 use crate::exit::Failure;
 use crate::load::Loaded;
 use crate::scans::Job;
-use crate::survey::{Found, Survey};
+use crate::survey::{Found, KeptLayers, Survey};
 
 /// The `result` of `relief connect`.
 #[derive(Debug, Serialize)]
@@ -47,6 +47,9 @@ pub(crate) struct Path {
     pub(crate) train: Found<Vec<f64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) test: Option<Found<Vec<f64>>>,
+    /// What was computed once for all its points.
+    #[serde(skip)]
+    pub(crate) kept_layers: Option<KeptLayers>,
 }
 
 /// Loss and accuracy of one answerer.
@@ -76,7 +79,25 @@ impl Answers {
 struct OnCurve<'a> {
     curve: &'a Curve,
     t: &'a [f64],
-    like: &'a Parameters,
+    /// Its first control point, and where the others lie from it, if they are few.
+    origin: Parameters,
+    directions: Vec<Vec<f64>>,
+}
+
+/// Control points of a curve at most, to take it for a curve on the affine subspace that they span: each of them costs a
+/// forward pass of the layers that are kept.
+const FEW: usize = 3;
+
+impl<'a> OnCurve<'a> {
+    fn new(curve: &'a Curve, t: &'a [f64], like: &Parameters) -> Result<Self> {
+        let [first, others @ ..] = curve.points() else {
+            return Err(Error::Input("a curve without control points".into()));
+        };
+        let from_first = |other: &Vec<f64>| other.iter().zip(first).map(|(o, f)| o - f).collect();
+        let few = curve.points().len() <= FEW;
+        let directions = if few { others.iter().map(from_first).collect() } else { vec![] };
+        Ok(Self { curve, t, origin: like.at(first)?, directions })
+    }
 }
 
 impl Points for OnCurve<'_> {
@@ -85,7 +106,17 @@ impl Points for OnCurve<'_> {
     }
 
     fn point(&self, index: usize) -> Result<Parameters> {
-        self.like.at(&self.curve.at(self.t[index]))
+        self.origin.at(&self.curve.at(self.t[index]))
+    }
+
+    fn subspace(&self) -> Option<AffineSubspace<'_>> {
+        let space = AffineSubspace { origin: &self.origin, directions: &self.directions };
+        (!self.directions.is_empty()).then_some(space)
+    }
+
+    fn coordinates(&self, index: usize) -> Vec<f64> {
+        // The coefficients of all control points together are 1.
+        self.curve.coefficients(self.t[index]).split_off(1)
     }
 }
 
@@ -97,9 +128,9 @@ pub(crate) fn measure(
     what: &str,
 ) -> Result<Option<Path>, Failure> {
     let like = survey.loaded.task.objective.parameters();
-    let points = OnCurve { curve, t, like };
+    let points = OnCurve::new(curve, t, like)?;
     let mut scan = Scan::new(&points);
-    let job = Job { points: &points, survey, what };
+    let job = Job::new(&points, survey, what)?;
     if job.measure(&mut scan, t.len(), &mut |_| Control::Continue)? == Control::Interrupt {
         return Ok(None);
     }
@@ -116,6 +147,7 @@ pub(crate) fn measure(
         test_accuracy_report: test.as_ref().map(accuracies).transpose()?.flatten(),
         train,
         test,
+        kept_layers: job.kept_layers(),
     }))
 }
 

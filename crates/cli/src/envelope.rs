@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::load::{Loaded, Sample};
 use crate::numbers;
 use crate::preconditioning::{Preconditioned, Preconditioner};
+use crate::survey::KeptLayers;
 
 /// The envelope of a result: input, point and work.
 #[derive(Debug, Serialize)]
@@ -27,8 +28,11 @@ pub(crate) struct Envelope<R> {
     /// Number of parameters n in which the loss is differentiated.
     pub(crate) parameters: usize,
     pub(crate) dtype: &'static str,
-    /// Where it was computed: `cpu`, or `cuda:` with the card's number.
+    /// Where it was computed: `cpu`, or `cuda:` with the numbers of the cards.
     pub(crate) device: String,
+    /// What factors of products were rounded to, `tf32` or `bf16`, where they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) precision: Option<String>,
     pub(crate) batch_norm: Option<&'static str>,
     pub(crate) batch_size: usize,
     pub(crate) loss_function: String,
@@ -40,6 +44,9 @@ pub(crate) struct Envelope<R> {
     pub(crate) accuracy: Option<f64>,
     pub(crate) notes: Vec<String>,
     pub(crate) result: R,
+    /// Of scans: what was computed once for all points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kept_layers: Option<KeptLayers>,
     pub(crate) work: Work,
 }
 
@@ -191,6 +198,7 @@ impl<R> Envelope<R> {
             parameters: task.objective.parameters().len(),
             dtype: loaded.dtype_name(),
             device: crate::device::name(task.objective.parameters().device()),
+            precision: crate::device::reduced().map(|precision| precision.to_string()),
             batch_norm: task.batch_norm.map(mode_name),
             batch_size: task.batch_size,
             loss_function: task.loss.to_string(),
@@ -201,6 +209,7 @@ impl<R> Envelope<R> {
             accuracy: loaded.accuracy,
             notes,
             result,
+            kept_layers: None,
             work,
         }
     }

@@ -70,8 +70,9 @@ impl Loaded {
     pub(crate) fn identity(&self) -> String {
         let task = &self.task;
         let place = device::recorded().map(|device| format!(" {device}")).unwrap_or_default();
+        let logits = if self.options.normalized_logits { " normalized logits" } else { "" };
         format!(
-            "{} {} {} {:?} {} {} {:?} {:?} {} {} {} {} {} {:?}{place}",
+            "{} {} {} {:?} {} {} {:?} {:?} {} {} {} {} {} {:?}{logits}{place}",
             self.checkpoint_sha256,
             self.model,
             self.data.source,
@@ -143,25 +144,24 @@ pub(crate) fn prepare(run: &RunArguments) -> Result<(), Failure> {
     if let Some(path) = &run.print.output {
         crate::output::check_writable(path)?;
     }
-    device::choose(run.device)?;
-    #[cfg(feature = "cuda")]
-    candle_core::cuda::set_gemm_reduced_precision_f32(run.tf32);
+    device::choose(&run.device)?;
+    device::choose_precision(run.precision)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(run.threads.unwrap_or(0));
     // Set once per process: a second verb in one process keeps the first pool.
     let _ = pool.build_global();
     Ok(())
 }
 
-/// Bytes that `--memory` stands for.
+/// Bytes that `--memory` stands for, on all devices together.
 pub(crate) fn memory(run: &RunArguments) -> usize {
-    (run.memory * 1e9) as usize
+    (run.memory * 1e9) as usize * device::count()
 }
 
-/// Half the distance from 1 to the next number in the parameters' precision.
+/// Half the distance from 1 to the next number in the precision in which the parameters are multiplied.
 pub(crate) fn unit_roundoff(parameters: &Parameters) -> f64 {
     match parameters.dtype() {
         DType::F64 => f64::EPSILON / 2.0,
-        _ => f64::from(f32::EPSILON) / 2.0,
+        _ => relief_autodiff::precision().unit_roundoff(),
     }
 }
 
@@ -180,6 +180,7 @@ pub(crate) fn assemble(
     checkpoint.require_finite()?;
     let arguments = &described(arguments, checkpoint);
     let dtype = dtype.or(arguments.dtype.map(DType::from)).unwrap_or_else(|| checkpoint.dtype());
+    device::check_precision(dtype)?;
     let architecture = architecture(arguments.model.as_ref(), checkpoint)?;
     let whole = data(arguments, checkpoint, dtype)?;
     let population = whole.examples();
@@ -188,6 +189,7 @@ pub(crate) fn assemble(
     let options = TaskOptions {
         loss: arguments.loss.as_deref().map(str::parse::<Loss>).transpose()?,
         smoothing: arguments.label_smoothing.unwrap_or(0.0),
+        normalized_logits: arguments.normalize_logits,
         batch_norm: arguments.bn.into(),
         statistics_per_batch: arguments.bn_per_batch,
         batch_size: arguments.batch_size,

@@ -37,6 +37,12 @@ pub(crate) struct OperatorArguments {
 
     #[command(flatten)]
     preconditioning: PreconditionArguments,
+
+    /// With --device cuda: keep vectors on the host. By default those of a search for eigenvalues and of a spectrum stay on the
+    /// card if they fit into half of the memory that is free there. No digit depends on it
+    #[cfg(feature = "cuda")]
+    #[arg(long, help_heading = "Computation")]
+    vectors_on_host: bool,
 }
 
 /// A matrix at a checkpoint.
@@ -223,7 +229,14 @@ impl OperatorArguments {
         task: &Task,
         seed: u64,
     ) -> Result<Box<dyn SymmetricOperator + 'c>, Failure> {
-        let of = |matrix| -> Box<dyn SymmetricOperator + 'c> { Box::new(curvature.operator(matrix)) };
+        let of = |matrix| -> Box<dyn SymmetricOperator + 'c> {
+            let operator = curvature.operator(matrix);
+            #[cfg(feature = "cuda")]
+            if self.vectors_on_host {
+                return Box::new(relief_hessian::OnHost(operator));
+            }
+            Box::new(operator)
+        };
         Ok(match self.operator {
             Operator::Hessian => of(Matrix::Hessian),
             Operator::GaussNewton => of(Matrix::GaussNewton),

@@ -72,6 +72,8 @@ pub(crate) fn human(envelope: &Envelope<Pairs>) -> String {
 pub(crate) fn head<R>(envelope: &Envelope<R>) -> String {
     let accuracy = envelope.accuracy.map_or(String::new(), |a| format!("   accuracy {:.2} %", 100.0 * a));
     let norm = envelope.batch_norm.map_or(String::new(), |mode| format!("   batch norm {mode}"));
+    let products =
+        envelope.precision.as_ref().map_or(String::new(), |precision| format!(", products in {precision}"));
     let decay = if envelope.weight_decay > 0.0 {
         format!(" + {}/2 |theta|^2", envelope.weight_decay)
     } else {
@@ -93,7 +95,7 @@ pub(crate) fn head<R>(envelope: &Envelope<R>) -> String {
             envelope.loss_function,
         ),
         format!(
-            "  {operator}{} parameters   {}{norm}   {} {} examples of {}",
+            "  {operator}{} parameters   {}{products}{norm}   {} {} examples of {}",
             numbers::count(envelope.parameters),
             envelope.dtype,
             numbers::count(envelope.data.examples),
@@ -135,5 +137,12 @@ pub(crate) fn work<R>(envelope: &Envelope<R>) -> String {
     let counts = [(work.products, "product"), (work.gradients, "gradient"), (work.evaluations, "evaluation")];
     let counts: Vec<String> =
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| plural(*n, what)).collect();
-    format!("  {}   {:.2} s", counts.join("   "), work.seconds)
+    let kept = envelope.kept_layers.map_or(String::new(), |kept| {
+        format!(
+            " with {:.3} of the multiply-adds each ({:.1} MB of layers kept)",
+            kept.multiply_adds,
+            kept.bytes as f64 / 1e6
+        )
+    });
+    format!("  {}{kept}   {:.2} s", counts.join("   "), work.seconds)
 }

@@ -20,6 +20,9 @@ pub(crate) struct Saved<R> {
     #[serde(default)]
     pub(crate) operator: String,
     dtype: String,
+    /// What factors of products were rounded to, where they were.
+    #[serde(default)]
+    precision: Option<String>,
     pub(crate) result: R,
     /// Which part of the network it is about, if not the whole.
     #[serde(default)]
@@ -94,8 +97,9 @@ impl<R> Saved<R> {
 
     /// Which model, data and precision.
     fn about(&self) -> String {
-        let Self { model, data, dtype, .. } = self;
-        format!("{model}, {} {} examples of {}, {dtype}.", data.examples, data.split, data.path)
+        let Self { model, data, dtype, precision, .. } = self;
+        let products = precision.as_ref().map(|p| format!(" with products in {p}")).unwrap_or_default();
+        format!("{model}, {} {} examples of {}, {dtype}{products}.", data.examples, data.split, data.path)
     }
 }
 

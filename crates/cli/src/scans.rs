@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use relief_hessian::{Control, Parameters};
+use relief_hessian::Control;
 use relief_landscape::{Normalisation, Points, RandomDirection, Scan, Vectors, scan};
 
 use crate::exit::Failure;
-use crate::survey::Survey;
+use crate::survey::{KeptLayers, Sections, Survey};
 use crate::{interrupt, output};
 
 /// Options of a scan that can be interrupted.
@@ -99,16 +99,31 @@ pub(crate) fn nodes([low, high]: [f64; 2], count: usize) -> Vec<f64> {
 
 /// A scan to be made: of which points, what is measured, and what tells it from others.
 pub(crate) struct Job<'a> {
-    pub(crate) points: &'a dyn Points,
-    pub(crate) survey: &'a Survey<'a>,
+    points: &'a dyn Points,
+    survey: &'a Survey<'a>,
+    sections: Sections,
     /// In front of the progress bar.
-    pub(crate) what: &'a str,
+    what: &'a str,
 }
 
 /// What a job does when it has come to one of its stops: whether it is done.
 pub(crate) type AtStop<'a> = dyn FnMut(&Scan) -> Result<bool, Failure> + 'a;
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    /// Computes what all points have in common; `what` stands in front of the progress bar.
+    pub(crate) fn new(
+        points: &'a dyn Points,
+        survey: &'a Survey<'a>,
+        what: &'a str,
+    ) -> Result<Self, Failure> {
+        Ok(Self { points, survey, sections: survey.sections(points)?, what })
+    }
+
+    /// Layers that are computed once for all points, if there are any.
+    pub(crate) fn kept_layers(&self) -> Option<KeptLayers> {
+        self.sections.kept()
+    }
+
     /// Measures points in an order, with stops where `at_stop` may say that it is enough, and saves the state every few
     /// seconds. `Ok(None)` after Ctrl-C, with the state saved.
     pub(crate) fn run(
@@ -119,7 +134,7 @@ impl Job<'_> {
         stops: &[usize],
         at_stop: &mut AtStop<'_>,
     ) -> Result<Option<Scan>, Failure> {
-        let context = format!("relief-scan-2 {context} {}", self.survey.context());
+        let context = format!("relief-scan-2 {context} {}{}", self.survey.context(), self.sections.context());
         let mut found = Scan::in_order(self.points, order);
         if let Some(path) = &arguments.resume {
             found = found.with_values(load(path, &context, self.points.count(), self.survey.columns())?);
@@ -183,8 +198,8 @@ impl Job<'_> {
         }
         bar.set_position(found.values().len() as u64);
         bar.reset_eta();
-        let measures = |point: usize, at: &Parameters| self.survey.measure(point, at);
-        let control = scan(self.points, found, until, &measures, &mut |found| {
+        let measures = |point: usize| self.survey.measure(self.points, &self.sections, point);
+        let control = scan(found, until, &measures, &mut |found| {
             bar.set_position(found.values().len() as u64);
             let asked = told(found);
             if interrupt::requested() { Control::Interrupt } else { asked }

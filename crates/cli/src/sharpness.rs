@@ -5,13 +5,14 @@ mod settings;
 pub(crate) mod table;
 
 use candle_core::Tensor;
-use relief_hessian::{Curvature, Error, Lanczos, Parameters, Sampling, Target, matching};
+use relief_hessian::{Curvature, Error, Lanczos, OuterProducts, Parameters, Sampling, Target, matching};
 use relief_models::task::Minibatches;
 use relief_sharpness::measures::{
     Apgd, AverageCase, Ball, Centre, CriticalStep, Keskar, MSharpness, MWorstCase, Measure, Noise,
     PacBayesSigma, RelativeFlatness, WorstCase, confinement, effective_dimension, eigenvalues, fisher_rao,
     frobenius, gradient_noise, gradient_norm, operator_norm, over_loss, pac_bayes_flatness, pac_bayes_origin,
-    pac_bayes_start, sam_ascent, trace, weighted_lambda_max, weighted_trace,
+    pac_bayes_start, sam_ascent, sam_bound, stand_in, trace, unit_flatness, weighted_lambda_max,
+    weighted_trace,
 };
 use relief_sharpness::{Noise as MiniBatchNoise, Perturbation, Scale};
 
@@ -24,6 +25,9 @@ pub(crate) use settings::Settings;
 
 /// Weight matrices whose relative flatness is measured unless they are named; of more, the last one.
 const MOST_LAYERS: usize = 8;
+
+/// Units of a layer whose flatness is measured one by one unless the layer is named.
+const MOST_UNITS: usize = 16;
 
 /// Top eigenvectors whose space is looked at.
 const TOP: usize = 5;
@@ -58,6 +62,14 @@ impl Given<'_> {
             Family::Confinement => confinement(&hessian, centre, TOP, &lanczos)?,
             Family::Trace => vec![trace(&hessian, &sampling)?],
             Family::Frobenius => vec![frobenius(&hessian, &sampling)?],
+            Family::GaussNewton => {
+                let matrix = Watched(self.curvature.gauss_newton());
+                stand_in(("G", "Gauss-Newton"), &matrix, &lanczos, &sampling)?.into()
+            }
+            Family::EmpiricalFisher => {
+                let matrix = Watched(OuterProducts::empirical_fisher(self.curvature)?);
+                stand_in(("F", "empirical Fisher"), &matrix, &lanczos, &sampling)?.into()
+            }
             Family::EffectiveDimension => {
                 let gauss_newton = Watched(self.curvature.gauss_newton());
                 vec![effective_dimension(&gauss_newton, settings.damping, &sampling)?]
@@ -76,7 +88,12 @@ impl Given<'_> {
                 settings.kinds().map(one).into_iter().collect::<Result<_, _>>()?
             }
             Family::WorstCase => {
-                self.worst_cases().map(|worst| worst.measure(centre)).collect::<Result<_, _>>()?
+                let mut rows =
+                    self.worst_cases().map(|worst| worst.measure(centre)).collect::<Result<Vec<_>, _>>()?;
+                let examples = self.loaded.task.objective.examples();
+                // The first is the plain one in the Euclidean ball.
+                rows.push(sam_bound(&rows[0], centre, examples, settings.delta)?);
+                rows
             }
             Family::MWorstCase => {
                 let (m, seed) = (self.m(), self.seed);
@@ -99,11 +116,18 @@ impl Given<'_> {
                 };
                 vec![fisher_rao(centre, layers, &slopes)?]
             }
-            Family::RelativeFlatness => self
-                .layers()?
-                .into_iter()
-                .map(|layer| RelativeFlatness { layer, sampling: sampling.clone() }.measure(&hessian, at))
-                .collect::<Result<_, _>>()?,
+            Family::RelativeFlatness => {
+                let mut rows = vec![];
+                for layer in self.layers()? {
+                    let units = at.iter().find(|(name, _)| *name == layer).map_or(0, |(_, w)| w.dims()[0]);
+                    let by_unit = units <= MOST_UNITS || !settings.layer.is_empty();
+                    let by_unit =
+                        by_unit.then(|| unit_flatness(&layer, &hessian, at, &lanczos)).transpose()?;
+                    rows.push(RelativeFlatness { layer, sampling: sampling.clone() }.measure(&hessian, at)?);
+                    rows.extend(by_unit);
+                }
+                rows
+            }
             Family::GradientNoise => {
                 let (batch, relative_error) = (Some(self.m()), 0.5 * settings.relative_error);
                 let max_draws = settings.max_products;

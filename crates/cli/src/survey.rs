@@ -1,6 +1,7 @@
 //! What is measured at every point of a scan.
 
 mod found;
+mod sections;
 
 use clap::{Args, ValueEnum};
 use relief_hessian::{Error, Lanczos, Objective, Parameters, Silent};
@@ -11,8 +12,10 @@ use relief_models::task::{Measure, Measured, StatisticsPass, Task};
 use serde::Serialize;
 
 use found::EIGENVALUES;
+use sections::Place;
 
 pub(crate) use found::{Column, Found, FoundClass, FoundCurvature};
+pub(crate) use sections::{KeptLayers, Sections};
 
 use crate::arguments::{RunArguments, SplitArgument, TaskArguments};
 use crate::exit::Failure;
@@ -83,6 +86,8 @@ pub(crate) struct Survey<'a> {
     classes: usize,
     /// How eigenvalues are found, where they are asked for, and the bytes that may be kept for it.
     convexity: Option<(Lanczos, usize)>,
+    /// Bytes that may be kept for all points together.
+    memory: usize,
 }
 
 impl<'a> Survey<'a> {
@@ -148,11 +153,12 @@ impl<'a> Survey<'a> {
             // Points are measured side by side, and each keeps its own linearizations.
             (solver, load::memory(run) / (2 * rayon::current_num_threads()))
         });
-        Ok(Self { loaded, test, statistics, named, cap, per_class, classes, convexity })
+        let memory = load::memory(run);
+        Ok(Self { loaded, test, statistics, named, cap, per_class, classes, convexity, memory })
     }
 
     /// Only loss and accuracy of what is loaded, as it is.
-    pub(crate) fn plain(loaded: &'a Loaded) -> Self {
+    pub(crate) fn plain(loaded: &'a Loaded, run: &RunArguments) -> Self {
         Self {
             loaded,
             test: None,
@@ -162,6 +168,7 @@ impl<'a> Survey<'a> {
             per_class: false,
             classes: 0,
             convexity: None,
+            memory: load::memory(run),
         }
     }
 
@@ -184,27 +191,49 @@ impl<'a> Survey<'a> {
         self.splits().count() + usize::from(matches!(self.statistics, Statistics::Recomputed(_)))
     }
 
-    /// The numbers at a point of the slice.
-    pub(crate) fn measure(&self, point: usize, at: &Parameters) -> relief_hessian::Result<Vec<f64>> {
+    /// What is computed once for all of these points.
+    pub(crate) fn sections(&self, points: &dyn Points) -> Result<Sections, Failure> {
+        Sections::new(self, points)
+    }
+
+    /// The numbers at one of the points, given what was computed for all of them.
+    pub(crate) fn measure(
+        &self,
+        points: &dyn Points,
+        sections: &Sections,
+        point: usize,
+    ) -> relief_hessian::Result<Vec<f64>> {
         let failed = |e: relief_models::task::TaskError| Error::Other(e.to_string());
+        let place = Place::new(points, point);
         let statistics = match &self.statistics {
             Statistics::Frozen => None,
             Statistics::Interpolated(between) => Some(between.point(point)?),
-            Statistics::Recomputed(pass) => Some(pass.at(at).map_err(failed)?),
+            Statistics::Recomputed(pass) => Some(match &sections.pass {
+                Some(section) => pass.on(section, &place.coordinates).map_err(failed)?,
+                None => pass.at(place.parameters()?).map_err(failed)?,
+            }),
         };
         let mut all = vec![];
-        for loaded in self.splits() {
+        for (loaded, section) in self.splits().zip(&sections.splits) {
             let how = Measure {
                 statistics: statistics.as_ref(),
                 cap: self.cap,
                 in_detail: self.per_class || loaded.sample.is_some(),
             };
-            let measured = loaded.task.measure_as(at, &how).map_err(failed)?;
+            let measured = match section {
+                Some(section) => loaded.task.measure_on(section, &place.coordinates, &how),
+                None => loaded.task.measure_as(place.parameters()?, &how),
+            };
+            let measured = measured.map_err(failed)?;
             all.extend(self.numbers(&measured, &loaded.task, loaded.sample));
         }
         if let Some((solver, memory)) = &self.convexity {
             let capped = self.cap.is_some_and(|cap| all[0] >= cap);
-            all.extend(if capped { [f64::NAN; EIGENVALUES] } else { self.eigenvalues(at, solver, *memory)? });
+            all.extend(if capped {
+                [f64::NAN; EIGENVALUES]
+            } else {
+                self.eigenvalues(place.parameters()?, solver, *memory)?
+            });
         }
         Ok(all)
     }

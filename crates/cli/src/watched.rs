@@ -1,6 +1,6 @@
 //! Ctrl-C for work that has no observer: every pass over the data fails once it was pressed.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use relief_hessian::{
     Error, Evaluation, FiniteSum, Linearization, Objective, Parameters, Result, SymmetricOperator,
 };
@@ -77,5 +77,13 @@ impl<T: SymmetricOperator> SymmetricOperator for Watched<T> {
 
     fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         self.inside()?.apply_block(xs)
+    }
+
+    fn device(&self) -> Option<Device> {
+        self.0.device()
+    }
+
+    fn apply_on_device(&self, x: &Tensor) -> Result<Tensor> {
+        self.inside()?.apply_on_device(x)
     }
 }

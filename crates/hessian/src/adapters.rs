@@ -1,7 +1,11 @@
 //! Operators made of operators.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use candle_core::{DType, Device, Tensor};
+use relief_autodiff::vectors::tensors;
 
 use crate::operator::SymmetricOperator;
 use crate::{Error, Result};
@@ -35,6 +39,15 @@ impl<A: SymmetricOperator> SymmetricOperator for Affine<A> {
         self.operator.apply(x, y)?;
         y.iter_mut().zip(x).for_each(|(y, x)| *y = self.factor * *y + self.shift * x);
         Ok(())
+    }
+
+    fn device(&self) -> Option<Device> {
+        self.operator.device()
+    }
+
+    fn apply_on_device(&self, x: &Tensor) -> Result<Tensor> {
+        let scaled = tensors::scale(&self.operator.apply_on_device(x)?, self.factor)?;
+        Ok(tensors::add(&scaled, self.shift, x)?)
     }
 }
 
@@ -77,6 +90,14 @@ impl<A: SymmetricOperator, B: SymmetricOperator> SymmetricOperator for Sum<A, B>
         self.right.apply(x, &mut right)?;
         y.iter_mut().zip(right).for_each(|(y, r)| *y += r);
         Ok(())
+    }
+
+    fn device(&self) -> Option<Device> {
+        self.left.device().or_else(|| self.right.device())
+    }
+
+    fn apply_on_device(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(tensors::add(&self.left.apply_on_device(x)?, 1.0, &self.right.apply_on_device(x)?)?)
     }
 }
 
@@ -187,6 +208,24 @@ impl<A: SymmetricOperator> SymmetricOperator for Restricted<A> {
         y.iter_mut().zip(gathered).for_each(|(y, p)| *y = *p);
         Ok(())
     }
+
+    fn device(&self) -> Option<Device> {
+        self.operator.device()
+    }
+
+    fn apply_on_device(&self, x: &Tensor) -> Result<Tensor> {
+        let zeros = |count| Tensor::zeros(count, DType::F64, x.device());
+        let (mut parts, mut taken, mut end) = (vec![], 0, 0);
+        for range in &self.ranges {
+            parts.extend([zeros(range.start - end)?, x.narrow(0, taken, range.len())?]);
+            (taken, end) = (taken + range.len(), range.end);
+        }
+        parts.push(zeros(self.operator.dim() - end)?);
+        parts.retain(|part| part.elem_count() > 0);
+        let product = self.operator.apply_on_device(&Tensor::cat(&parts, 0)?)?;
+        let kept = self.ranges.iter().map(|range| product.narrow(0, range.start, range.len()));
+        Ok(Tensor::cat(&kept.collect::<candle_core::Result<Vec<_>>>()?, 0)?)
+    }
 }
 
 /// D A D with D the diagonal matrix of given scales: A in other units.
@@ -204,6 +243,8 @@ impl<A: SymmetricOperator> SymmetricOperator for Restricted<A> {
 pub struct Scaled<A> {
     operator: A,
     scales: Vec<f64>,
+    /// Where they were needed first, if that is a device.
+    scales_on_device: OnceLock<Tensor>,
 }
 
 impl<A: SymmetricOperator> Scaled<A> {
@@ -216,7 +257,7 @@ impl<A: SymmetricOperator> Scaled<A> {
         if let Some(bad) = scales.iter().find(|s| !s.is_finite()) {
             return Err(Error::Input(format!("a scale is {bad}, but must be finite")));
         }
-        Ok(Self { operator, scales })
+        Ok(Self { operator, scales, scales_on_device: OnceLock::new() })
     }
 
     /// P^-1/2 A P^-1/2 with a positive diagonal P: it has the eigenvalues of P^-1 A, and is symmetric.
@@ -254,6 +295,19 @@ impl<A: SymmetricOperator> SymmetricOperator for Scaled<A> {
         products.iter_mut().for_each(|y| self.scale(y));
         Ok(products)
     }
+
+    fn device(&self) -> Option<Device> {
+        self.operator.device()
+    }
+
+    fn apply_on_device(&self, x: &Tensor) -> Result<Tensor> {
+        let there = self.scales_on_device.get().filter(|scales| scales.device().same_device(x.device()));
+        let scales =
+            there.map_or_else(|| Tensor::new(self.scales.as_slice(), x.device()), |s| Ok(s.clone()))?;
+        let _ = self.scales_on_device.set(scales.clone());
+        let product = self.operator.apply_on_device(&tensors::multiply(x, &scales)?)?;
+        Ok(tensors::multiply(&product, &scales)?)
+    }
 }
 
 /// Counts products.
@@ -288,6 +342,15 @@ impl<A: SymmetricOperator> SymmetricOperator for Counted<A> {
     fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         self.products.fetch_add(xs.len(), Ordering::Relaxed);
         self.operator.apply_block(xs)
+    }
+
+    fn device(&self) -> Option<Device> {
+        self.operator.device()
+    }
+
+    fn apply_on_device(&self, x: &Tensor) -> Result<Tensor> {
+        self.products.fetch_add(1, Ordering::Relaxed);
+        self.operator.apply_on_device(x)
     }
 }
 

@@ -1,9 +1,13 @@
 //! Curvature at a point over the whole data set, as symmetric operators.
 
-use candle_core::Tensor;
+mod on_device;
+mod over_devices;
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::objective::{Linearization, Objective, add_weight_decay, side_by_side, together};
+use crate::objective::{Linearization, Objective, add_part, add_weight_decay, side_by_side, together};
 use crate::operator::SymmetricOperator;
 use crate::{Error, Parameters, Result};
 
@@ -44,7 +48,7 @@ impl<'a> Curvature<'a> {
             at: at.clone(),
             kept: vec![],
             loss: 0.0,
-            gradient: vec![0.0; at.len()],
+            gradient: vec![],
             gradients: AtomicUsize::new(1),
             bytes: 0,
         };
@@ -56,13 +60,14 @@ impl<'a> Curvature<'a> {
                 let linearization = linearization?;
                 let weight = objective.weight(batch);
                 this.loss += weight * linearization.loss();
-                at.accumulate(weight, &linearization.gradient()?, &mut this.gradient)?;
+                add_part(at, weight, &linearization.gradient()?, &mut this.gradient)?;
                 let bytes = linearization.bytes();
                 let keep = this.bytes + bytes <= memory;
                 this.bytes += if keep { bytes } else { 0 };
                 this.kept.push(keep.then_some(linearization));
             }
         }
+        this.gradient.resize(at.len(), 0.0);
         add_weight_decay(objective, at, &mut this.loss, &mut this.gradient)?;
         if !this.loss.is_finite() || this.gradient.iter().any(|g| !g.is_finite()) {
             return Err(Error::NonFiniteLoss { loss: this.loss });
@@ -125,30 +130,74 @@ impl<'a> Curvature<'a> {
         CurvatureOperator { curvature: self, matrix }
     }
 
-    /// Adds the products of a block to `sums`, which start at zero.
-    fn products(&self, matrix: Matrix, block: &[&[f64]], sums: &mut [&mut [f64]]) -> Result<()> {
+    /// The products of a block.
+    ///
+    /// Where all is kept, the vectors go one by one, so that one finds the memory of the one before in the caches; on a lone
+    /// batch a thread takes a vector each. Otherwise every batch is linearized once for all of them.
+    fn block_products(&self, matrix: Matrix, block: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
+        let one_by_one = self.kept.iter().all(Option::is_some);
+        let together = if one_by_one && self.kept.len() == 1 { together(&self.at) } else { 1 };
+        let mut sums = vec![vec![]; block.len()];
+        if one_by_one {
+            for (block, sums) in block.chunks(together).zip(sums.chunks_mut(together)) {
+                block.par_iter().zip(sums).try_for_each(|(x, sum)| {
+                    self.products(matrix, &[x], |_, _, weight, part| add_part(&self.at, weight, part, sum))
+                })?;
+            }
+        } else {
+            let block: Vec<&[f64]> = block.iter().map(Vec::as_slice).collect();
+            self.products(matrix, &block, |nth, _, weight, part| {
+                add_part(&self.at, weight, part, &mut sums[nth])
+            })?;
+        }
+        for (sum, x) in sums.iter_mut().zip(block) {
+            sum.resize(self.at.len(), 0.0);
+            self.add_decay(matrix, x, sum);
+        }
+        Ok(sums)
+    }
+
+    /// Hands every batch's products with a block to `add`, in the batches' order: the vector's number, the batch's, its
+    /// weight, and what it adds.
+    fn products(
+        &self,
+        matrix: Matrix,
+        block: &[&[f64]],
+        mut add: impl FnMut(usize, usize, f64, &[Tensor]) -> Result<()>,
+    ) -> Result<()> {
         let directions = block.iter().map(|x| self.at.unflatten(x)).collect::<Result<Vec<_>>>()?;
         let all: Vec<usize> = (0..self.kept.len()).collect();
         for group in all.chunks(together(&self.at)) {
             let parts = side_by_side(group, |b| self.batch_products(matrix, b, &directions));
             for (&batch, parts) in group.iter().zip(parts) {
                 let weight = self.objective.weight(batch);
-                for (sum, part) in sums.iter_mut().zip(parts?) {
-                    self.at.accumulate(weight, &part, sum)?;
+                for (nth, part) in parts?.iter().enumerate() {
+                    add(nth, batch, weight, part)?;
                 }
             }
         }
+        self.count_product();
+        Ok(())
+    }
+
+    /// Adds what weight decay does.
+    fn add_decay(&self, matrix: Matrix, x: &[f64], y: &mut [f64]) {
+        let decay = self.decay(matrix);
+        if decay != 0.0 {
+            y.par_iter_mut().zip(x).for_each(|(y, x)| *y += decay * x);
+        }
+    }
+
+    /// Counts the gradients that one product has computed along the way.
+    fn count_product(&self) {
         if self.kept.iter().any(Option::is_none) {
             self.gradients.fetch_add(1, Ordering::Relaxed);
         }
-        // Weight decay is part of H and of G, and cancels in their difference.
-        let decay = if matrix == Matrix::Residual { 0.0 } else { self.objective.weight_decay() };
-        if decay != 0.0 {
-            for (sum, x) in sums.iter_mut().zip(block) {
-                sum.iter_mut().zip(*x).for_each(|(s, x)| *s += decay * x);
-            }
-        }
-        Ok(())
+    }
+
+    /// What weight decay adds to the diagonal: it is part of H and of G, and cancels in their difference.
+    fn decay(&self, matrix: Matrix) -> f64 {
+        if matrix == Matrix::Residual { 0.0 } else { self.objective.weight_decay() }
     }
 
     /// What `work` makes of every batch, in their order; each comes with its linearization. Some are worked on side by side.
@@ -163,9 +212,7 @@ impl<'a> Curvature<'a> {
                 results.push(part?);
             }
         }
-        if self.kept.iter().any(Option::is_none) {
-            self.gradients.fetch_add(1, Ordering::Relaxed);
-        }
+        self.count_product();
         Ok(results)
     }
 
@@ -196,15 +243,24 @@ impl<'a> Curvature<'a> {
         batch: usize,
         directions: &[Vec<Tensor>],
     ) -> Result<Vec<Vec<Tensor>>> {
-        self.with_linearization(batch, |linearization| match matrix {
-            Matrix::Hessian => linearization.hessian_products(directions),
-            Matrix::GaussNewton => linearization.gauss_newton_products(directions),
-            Matrix::Residual => {
-                let whole = linearization.hessian_products(directions)?;
-                let part = linearization.gauss_newton_products(directions)?;
-                whole.iter().zip(&part).map(|(h, g)| difference(h, g)).collect()
-            }
-        })
+        self.with_linearization(batch, |linearization| multiplied(matrix, linearization, directions))
+    }
+}
+
+/// The products of a batch's matrix with a block.
+fn multiplied(
+    matrix: Matrix,
+    linearization: &dyn Linearization,
+    directions: &[Vec<Tensor>],
+) -> Result<Vec<Vec<Tensor>>> {
+    match matrix {
+        Matrix::Hessian => linearization.hessian_products(directions),
+        Matrix::GaussNewton => linearization.gauss_newton_products(directions),
+        Matrix::Residual => {
+            let whole = linearization.hessian_products(directions)?;
+            let part = linearization.gauss_newton_products(directions)?;
+            whole.iter().zip(&part).map(|(h, g)| difference(h, g)).collect()
+        }
     }
 }
 
@@ -225,16 +281,46 @@ impl SymmetricOperator for CurvatureOperator<'_, '_> {
     }
 
     fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
-        y.fill(0.0);
+        if let Some(device) = self.device() {
+            let product = self.apply_on_device(&Tensor::new(x, &device)?)?;
+            y.copy_from_slice(&product.to_vec1::<f64>()?);
+            return Ok(());
+        }
+        let curvature = self.curvature;
+        if curvature.kept.is_empty() {
+            y.fill(0.0);
+        }
         // Inside rayon's pool from the start, so that the steps between batches need not wake it up.
-        rayon::scope(|_| self.curvature.products(self.matrix, &[x], &mut [y]))
+        rayon::scope(|_| {
+            curvature.products(self.matrix, &[x], |_, batch, weight, part| {
+                if batch == 0 {
+                    curvature.at.assign(weight, part, y)
+                } else {
+                    curvature.at.accumulate(weight, part, y)
+                }
+            })?;
+            curvature.add_decay(self.matrix, x, y);
+            Ok(())
+        })
     }
 
     fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
-        let block: Vec<&[f64]> = xs.iter().map(Vec::as_slice).collect();
-        let mut out = vec![vec![0.0; self.dim()]; xs.len()];
-        let mut sums: Vec<&mut [f64]> = out.iter_mut().map(Vec::as_mut_slice).collect();
-        rayon::scope(|_| self.curvature.products(self.matrix, &block, &mut sums))?;
-        Ok(out)
+        if let Some(device) = self.device() {
+            let on_device = |x: &Vec<f64>| Tensor::new(x.as_slice(), &device);
+            let block = xs.iter().map(on_device).collect::<candle_core::Result<Vec<_>>>()?;
+            let products = self.curvature.products_on_device(self.matrix, &block)?;
+            return products.iter().map(|y| Ok(y.to_vec1()?)).collect();
+        }
+        rayon::scope(|_| self.curvature.block_products(self.matrix, xs))
+    }
+
+    fn device(&self) -> Option<Device> {
+        let device = self.curvature.at.device();
+        (!device.is_cpu()).then(|| device.clone())
+    }
+
+    fn apply_on_device(&self, x: &Tensor) -> Result<Tensor> {
+        let products = self.curvature.products_on_device(self.matrix, std::slice::from_ref(x))?;
+        products.into_iter().next().ok_or_else(|| Error::Other("a product has no result".into()))
     }
 }

@@ -1,13 +1,18 @@
 //! The objective of a graph: a builder function, parameters and batches.
 
+mod section;
+
 use candle_core::{DType, Tensor};
 use relief_autodiff::{Graph, GraphBuilder, Layer, Layers, Linearized, Value};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::dealt::{Away, Copies, moved_all};
 use crate::objective::{Evaluation, Linearization, Objective};
 use crate::{Error, Parameters, Result};
+
+pub use section::{AffineSubspace, Section, SectionOptions, SectionPoint};
 
 /// The tensors of one batch (inputs, then targets), and how many examples they hold.
 #[derive(Debug, Clone)]
@@ -34,6 +39,8 @@ pub struct GraphObjective {
     shapes: Vec<(Vec<Vec<usize>>, Arc<Graph>)>,
     examples: usize,
     weight_decay: f64,
+    /// The point on other devices, where several share the work; batches are dealt to them.
+    copies: Arc<Copies>,
 }
 
 impl GraphObjective {
@@ -55,6 +62,7 @@ impl GraphObjective {
             shapes: vec![],
             examples: 0,
             weight_decay: 0.0,
+            copies: Arc::default(),
         }
         .with_batches(batches, build)
     }
@@ -87,8 +95,9 @@ impl GraphObjective {
             graphs.push(graph);
             converted.push(Self::convert(&batch, parameters.dtype())?);
         }
-        let (constants, weight_decay) = (self.constants.clone(), self.weight_decay);
-        Ok(Self { parameters, constants, batches: converted, graphs, shapes: known, examples, weight_decay })
+        let (constants, copies) = (self.constants.clone(), self.copies.clone());
+        let (batches, shapes, weight_decay) = (converted, known, self.weight_decay);
+        Ok(Self { parameters, constants, batches, graphs, shapes, examples, weight_decay, copies })
     }
 
     /// Adds w/2 |theta|^2 to the objective.
@@ -120,9 +129,14 @@ impl GraphObjective {
 
     /// Loss and outputs on a batch where some constants (running statistics) have other values.
     pub fn evaluate_with(&self, at: &Parameters, constants: &Parameters, batch: usize) -> Result<Evaluation> {
+        self.evaluate_among(at, &self.constants_with(constants), batch)
+    }
+
+    /// The constants, some with other values.
+    fn constants_with(&self, others: &Parameters) -> BTreeMap<String, Tensor> {
         let mut all = (*self.constants).clone();
-        all.extend(constants.iter().map(|(name, tensor)| (name.to_string(), tensor.clone())));
-        self.evaluate_among(at, &all, batch)
+        all.extend(others.iter().map(|(name, tensor)| (name.to_string(), tensor.clone())));
+        all
     }
 
     fn evaluate_among(
@@ -198,10 +212,21 @@ impl Objective for GraphObjective {
     }
 
     fn linearize(&self, at: &Parameters, batch: usize) -> Result<Box<dyn Linearization>> {
-        Ok(Box::new(self.linearized(at, batch, 2)?))
+        match self.copies.of(at, batch)? {
+            None => Ok(Box::new(self.linearized(at, batch, 2)?)),
+            Some(there) => {
+                let linearized = self.linearized(&there, batch, 2)?;
+                Ok(Box::new(Away::new(linearized, there.device(), at.device())))
+            }
+        }
     }
 
     fn gradient(&self, at: &Parameters, batch: usize) -> Result<(f64, Vec<Tensor>)> {
+        if let Some(there) = self.copies.of(at, batch)? {
+            let (tensors, batch) = (there.tensors(), (&self.graphs[batch], &self.batches[batch]));
+            let (loss, gradient) = batch.0.gradient(tensors, &self.constants, &batch.1.tensors)?;
+            return Ok((loss, moved_all(&gradient, at.device())?));
+        }
         Ok(self.graphs[batch].gradient(at.tensors(), &self.constants, &self.batches[batch].tensors)?)
     }
 
@@ -211,8 +236,14 @@ impl Objective for GraphObjective {
         batch: usize,
         pairs: &[(Vec<Tensor>, Vec<Tensor>)],
     ) -> Result<Vec<Vec<Tensor>>> {
-        let linearized = self.linearized(at, batch, 3)?;
-        pairs.iter().map(|(u, v)| Ok(linearized.third_product(u, v)?)).collect()
+        let copy = self.copies.of(at, batch)?;
+        let there = copy.as_ref().unwrap_or(at);
+        let linearized = self.linearized(there, batch, 3)?;
+        let product = |(u, v): &(Vec<Tensor>, Vec<Tensor>)| {
+            let [u, v] = [u, v].map(|vector| moved_all(vector, there.device()));
+            moved_all(&linearized.third_product(&u?, &v?)?, at.device())
+        };
+        pairs.iter().map(product).collect()
     }
 
     fn weight_decay(&self) -> f64 {

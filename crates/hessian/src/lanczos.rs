@@ -14,6 +14,7 @@ pub(crate) mod krylov;
 mod progress;
 mod search;
 mod state;
+pub(crate) mod vector;
 pub(crate) mod vectors;
 mod wanted;
 
@@ -129,6 +130,8 @@ impl Lanczos {
     ) -> Result<Outcome> {
         self.validate(operator.dim())?;
         state.belongs_to(self, operator.dim())?;
+        // A restart holds the old vectors and the new.
+        state.krylov.settle(operator, state.n, 2 * self.basis_size(state.n) + self.wanted.total())?;
         loop {
             let progress = match state.phase {
                 Phase::Search => self.search(operator, &mut state)?,

@@ -14,6 +14,7 @@ mod candle_objective;
 mod check;
 mod class_structure;
 mod curvature;
+mod dealt;
 mod diagonal;
 mod eigen;
 mod error;
@@ -24,6 +25,7 @@ mod inverse;
 mod kronecker;
 mod lanczos;
 mod objective;
+mod on_host;
 mod operator;
 mod outer;
 mod parameters;
@@ -46,7 +48,7 @@ pub use eigen::{Eigen, EigenPair, Status};
 pub use error::{Error, Result};
 pub use finite_sum::{Epochs, FiniteSum};
 pub use frobenius::{Frobenius, FrobeniusEstimate, FrobeniusMethod};
-pub use graph_objective::{Batch, GraphObjective};
+pub use graph_objective::{AffineSubspace, Batch, GraphObjective, Section, SectionOptions, SectionPoint};
 pub use inverse::{ConjugateGradients, Solution};
 pub use kronecker::{
     AssembledBlocks, KroneckerBlock, KroneckerFactors, OutputRoots, RelativeDistance, RelativeDistances,
@@ -57,10 +59,11 @@ pub use lanczos::{
 pub use objective::{
     Evaluation, Linearization, Objective, gradient, loss, third_products, weight_decay_term,
 };
+pub use on_host::OnHost;
 pub use operator::{Dense, SymmetricOperator};
 pub use outer::{OuterProducts, RankOne};
 pub use parameters::{Parameters, matching};
-pub use relief_autodiff::{Layer, Layers};
+pub use relief_autodiff::{AffineCost, Layer, Layers};
 pub use sampling::{EstimateState, EstimateStatus, Estimating, Interim, Sampling, Target};
 pub use spectral_sum::{SpectralSum, SpectralSumEstimate, Summand};
 pub use spectrum::{

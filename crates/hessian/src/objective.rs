@@ -113,6 +113,11 @@ pub trait Linearization: Send + Sync {
 
     /// Bytes held, to decide whether to keep this for later products.
     fn bytes(&self) -> usize;
+
+    /// Where this answers on one device for a linearization on another: that one, which takes and gives tensors there.
+    fn here(&self) -> Option<&dyn Linearization> {
+        None
+    }
 }
 
 fn no_outputs() -> Error {
@@ -148,17 +153,27 @@ pub fn weight_decay_term(objective: &dyn Objective, at: &Parameters) -> Result<f
 /// Batches are worked on in parallel on the CPU, one by one on a device, and added in their order, as in
 /// [`Curvature`](crate::Curvature).
 pub fn gradient(objective: &dyn Objective, at: &Parameters) -> Result<(f64, Vec<f64>)> {
-    let (mut loss, mut sum) = (0.0, vec![0.0; at.len()]);
+    let (mut loss, mut sum) = (0.0, vec![]);
     let all: Vec<usize> = (0..objective.batches()).collect();
     for group in all.chunks(together(at)) {
         for (&batch, part) in group.iter().zip(side_by_side(group, |batch| objective.gradient(at, batch))) {
             let (value, part) = part?;
             loss += objective.weight(batch) * value;
-            at.accumulate(objective.weight(batch), &part, &mut sum)?;
+            add_part(at, objective.weight(batch), &part, &mut sum)?;
         }
     }
+    sum.resize(at.len(), 0.0);
     add_weight_decay(objective, at, &mut loss, &mut sum)?;
     Ok((loss, sum))
+}
+
+/// Adds a batch's part to a flat vector, which is empty before the first.
+pub(crate) fn add_part(at: &Parameters, weight: f64, part: &[Tensor], sum: &mut Vec<f64>) -> Result<()> {
+    if sum.is_empty() {
+        *sum = at.weighted(weight, part)?;
+        return Ok(());
+    }
+    at.accumulate(weight, part, sum)
 }
 
 /// The third derivative of the mean loss over all batches applied to pairs of directions (u, v), which is symmetric in u, v
@@ -201,9 +216,11 @@ pub(crate) fn add_weight_decay(
     Ok(())
 }
 
-/// How many batches are worked on side by side: on a device one, which fills it, and whose work goes through one stream.
+/// How many batches are worked on side by side: on a device one, which fills it, and whose work goes through one stream; where
+/// several devices share the work, one on each.
 pub(crate) fn together(at: &Parameters) -> usize {
-    if at.device().is_cpu() { rayon::current_num_threads() } else { 1 }
+    let devices = || relief_autodiff::sharing(at.device()).map_or(1, |devices| devices.len());
+    if at.device().is_cpu() { rayon::current_num_threads() } else { devices() }
 }
 
 /// Works on some batches in parallel, inside rayon's pool: from outside of it every kernel of a lone batch would wait for

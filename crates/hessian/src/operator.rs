@@ -1,5 +1,7 @@
 //! A real symmetric matrix known through its products.
 
+use candle_core::{Device, Tensor};
+
 use crate::{Error, Result};
 
 /// A real symmetric matrix of which only products with vectors are known.
@@ -20,6 +22,19 @@ pub trait SymmetricOperator {
             })
             .collect()
     }
+
+    /// Where vectors should lie, because [`apply_on_device`](Self::apply_on_device) reads and writes them there without
+    /// copies; `None` for the host. A solver's digits do not depend on it.
+    fn device(&self) -> Option<Device> {
+        None
+    }
+
+    /// A x for n doubles on any device, as such a tensor; through the host unless there is a shorter way.
+    fn apply_on_device(&self, x: &Tensor) -> Result<Tensor> {
+        let mut y = vec![0.0; self.dim()];
+        self.apply(&x.to_vec1::<f64>()?, &mut y)?;
+        Ok(Tensor::from_vec(y, self.dim(), x.device())?)
+    }
 }
 
 impl<A: SymmetricOperator + ?Sized> SymmetricOperator for &A {
@@ -34,6 +49,14 @@ impl<A: SymmetricOperator + ?Sized> SymmetricOperator for &A {
     fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         (**self).apply_block(xs)
     }
+
+    fn device(&self) -> Option<Device> {
+        (**self).device()
+    }
+
+    fn apply_on_device(&self, x: &Tensor) -> Result<Tensor> {
+        (**self).apply_on_device(x)
+    }
 }
 
 impl<T: SymmetricOperator + ?Sized> SymmetricOperator for Box<T> {
@@ -47,6 +70,14 @@ impl<T: SymmetricOperator + ?Sized> SymmetricOperator for Box<T> {
 
     fn apply_block(&self, xs: &[Vec<f64>]) -> Result<Vec<Vec<f64>>> {
         (**self).apply_block(xs)
+    }
+
+    fn device(&self) -> Option<Device> {
+        (**self).device()
+    }
+
+    fn apply_on_device(&self, x: &Tensor) -> Result<Tensor> {
+        (**self).apply_on_device(x)
     }
 }
 

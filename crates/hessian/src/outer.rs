@@ -72,12 +72,15 @@ impl SymmetricOperator for OuterProducts<'_, '_> {
                 linearization.vjp(&sum)
             })
         })?;
-        y.fill(0.0);
         for (batch, part) in parts.iter().enumerate() {
             let slopes = &self.slopes[batch];
             let examples = slopes[0].dims().first().copied().unwrap_or(1);
             let share = self.curvature.weight(batch) / (examples * slopes.len()) as f64;
-            at.accumulate(share, part, y)?;
+            if batch == 0 {
+                at.assign(share, part, y)?;
+            } else {
+                at.accumulate(share, part, y)?;
+            }
         }
         Ok(())
     }

@@ -93,21 +93,45 @@ impl Parameters {
 
     /// The point as a vector of R^n.
     pub fn to_vec(&self) -> Result<Vec<f64>> {
-        let mut out = vec![0.0; self.len];
-        self.flatten(&self.tensors, &mut out)?;
-        Ok(out)
+        self.weighted(1.0, &self.tensors)
     }
 
     /// Writes tensors shaped like the parameters (a gradient, a product) into a flat vector.
     pub fn flatten(&self, tensors: &[Tensor], out: &mut [f64]) -> Result<()> {
-        out.fill(0.0);
-        self.accumulate(1.0, tensors, out)
+        self.assign(1.0, tensors, out)
+    }
+
+    /// Writes weight * tensors, shaped like the parameters, into a flat vector, which is faster than adding them to zeros.
+    pub fn assign(&self, weight: f64, tensors: &[Tensor], out: &mut [f64]) -> Result<()> {
+        self.check_length(out.len())?;
+        self.combine(tensors, out, |o, x| *o = weight * x)
     }
 
     /// Adds weight * tensors, shaped like the parameters, to a flat vector. Flat vectors lie on the host: what lies on a
     /// device is copied, all tensors at once.
     pub fn accumulate(&self, weight: f64, tensors: &[Tensor], out: &mut [f64]) -> Result<()> {
         self.check_length(out.len())?;
+        self.combine(tensors, out, |o, x| *o += weight * x)
+    }
+
+    /// weight * tensors, shaped like the parameters, as a flat vector.
+    pub(crate) fn weighted(&self, weight: f64, tensors: &[Tensor]) -> Result<Vec<f64>> {
+        let mut out = Vec::with_capacity(self.len);
+        self.combine(tensors, &mut out.spare_capacity_mut()[..self.len], |o, x| {
+            o.write(weight * x);
+        })?;
+        // SAFETY: `combine` has written an entry for each of the parameters', or failed.
+        unsafe { out.set_len(self.len) };
+        Ok(out)
+    }
+
+    /// Applies `f` to all entries of `out`, one for each parameter's entry, with those of the tensors.
+    fn combine<A: Send>(
+        &self,
+        tensors: &[Tensor],
+        out: &mut [A],
+        f: impl Fn(&mut A, f64) + Sync,
+    ) -> Result<()> {
         let joined;
         let tensors = if tensors.iter().all(|tensor| tensor.device().is_cpu()) {
             tensors
@@ -116,6 +140,13 @@ impl Parameters {
             joined = [Tensor::cat(&flat, 0)?.to_device(&Device::Cpu)?];
             &joined
         };
+        let found = tensors.iter().map(Tensor::elem_count).sum::<usize>();
+        if found != self.len {
+            return Err(Error::Input(format!(
+                "the tensors of a vector have {found} entries together, but there are {} parameters",
+                self.len
+            )));
+        }
         let mut rest = out;
         for tensor in tensors {
             let (head, tail) = rest.split_at_mut(tensor.elem_count());
@@ -124,12 +155,8 @@ impl Parameters {
             let (storage, layout) = tensor.storage_and_layout();
             let range = layout.start_offset()..layout.start_offset() + head.len();
             match &*storage {
-                Storage::Cpu(CpuStorage::F32(x)) => {
-                    in_pieces(head, &x[range], |o, x| *o += weight * f64::from(x));
-                }
-                Storage::Cpu(CpuStorage::F64(x)) => {
-                    in_pieces(head, &x[range], |o, x| *o += weight * x);
-                }
+                Storage::Cpu(CpuStorage::F32(x)) => in_pieces(head, &x[range], |o, x| f(o, f64::from(x))),
+                Storage::Cpu(CpuStorage::F64(x)) => in_pieces(head, &x[range], &f),
                 _ => return Err(Error::Input("a derivative is neither f32 nor f64".into())),
             }
         }
@@ -146,11 +173,9 @@ impl Parameters {
                 let (head, tail) = rest.split_at(like.elem_count());
                 rest = tail;
                 let tensor = if like.dtype() == DType::F32 {
-                    let mut single = vec![0f32; head.len()];
-                    in_pieces(&mut single, head, |o, x| *o = x as f32);
-                    Tensor::from_vec(single, like.shape(), &Device::Cpu)?
+                    Tensor::from_vec(converted(head, |x| x as f32), like.shape(), &Device::Cpu)?
                 } else {
-                    Tensor::from_slice(head, like.shape(), &Device::Cpu)?
+                    Tensor::from_vec(converted(head, |x| x), like.shape(), &Device::Cpu)?
                 };
                 Ok(tensor.to_device(like.device())?)
             })
@@ -196,6 +221,17 @@ fn in_pieces<A: Send, B: Copy + Sync>(out: &mut [A], x: &[B], f: impl Fn(&mut A,
     out.par_chunks_mut(PIECE)
         .zip(x.par_chunks(PIECE))
         .for_each(|(out, x)| out.iter_mut().zip(x).for_each(|(o, &x)| f(o, x)));
+}
+
+/// `f` of every entry, in parallel.
+fn converted<A: Send>(x: &[f64], f: impl Fn(f64) -> A + Sync) -> Vec<A> {
+    let mut out = Vec::with_capacity(x.len());
+    in_pieces(&mut out.spare_capacity_mut()[..x.len()], x, |o, x| {
+        o.write(f(x));
+    });
+    // SAFETY: the pieces cover all entries, and each is written.
+    unsafe { out.set_len(x.len()) };
+    out
 }
 
 /// Which of `names` match any of the glob patterns, such as `layer4.*`; an error if a pattern matches none.

@@ -142,6 +142,7 @@ impl SpectralDensity {
         let n = operator.dim();
         let plan = self.plan(n)?;
         state.belongs_to(self, n)?;
+        state.krylov.settle(operator, n, plan.steps + 2)?;
         while state.probes.len() < plan.probes {
             if observer.product(&self.step(operator, &mut state, plan)?) == Control::Interrupt {
                 return Ok(SpectrumOutcome::Interrupted(state));
@@ -166,7 +167,7 @@ impl SpectralDensity {
             let mut start = vectors::random(n, self.seed, FIRST_STREAM + probe as u64);
             let length = vectors::norm(&start);
             vectors::scale(&mut start, 1.0 / length);
-            krylov.give(start);
+            krylov.give(krylov.place(start)?);
         }
         let exhausted = krylov.extend(operator)?;
         state.products += 1;
@@ -176,7 +177,7 @@ impl SpectralDensity {
         if finished {
             let ritz = krylov.ritz(0)?;
             state.probes.push(Probe::of(&ritz, exact));
-            *krylov = Default::default();
+            krylov.clear();
         }
         Ok(SpectrumProgress {
             products: state.products,

@@ -1,7 +1,7 @@
 //! Measuring points one after another.
 
 use rayon::prelude::*;
-use relief_hessian::{Control, Parameters, Result};
+use relief_hessian::{AffineSubspace, Control, Parameters, Result};
 
 /// Points in parameter space that can be had one by one.
 pub trait Points: Sync {
@@ -10,6 +10,16 @@ pub trait Points: Sync {
 
     /// One of them, whose digits do not depend on the others.
     fn point(&self, index: usize) -> Result<Parameters>;
+
+    /// The affine subspace on which all of them lie, where they are given by coordinates on one.
+    fn subspace(&self) -> Option<AffineSubspace<'_>> {
+        None
+    }
+
+    /// The coordinates of one of them on the [`subspace`](Self::subspace); none without one.
+    fn coordinates(&self, _index: usize) -> Vec<f64> {
+        vec![]
+    }
 }
 
 /// What was found of some points so far: their measures, in the order in which they are taken.
@@ -20,8 +30,8 @@ pub struct Scan {
     values: Vec<Vec<f64>>,
 }
 
-/// The measures of one point, such as loss and accuracy, from its index and itself.
-pub type Measures<'a> = dyn Fn(usize, &Parameters) -> Result<Vec<f64>> + Sync + 'a;
+/// The measures of one point, such as loss and accuracy, from its index: what asks for the point itself makes it.
+pub type Measures<'a> = dyn Fn(usize) -> Result<Vec<f64>> + Sync + 'a;
 
 impl Scan {
     /// Of all points, as they lie.
@@ -68,7 +78,6 @@ impl Scan {
 /// `told` hears after every few points what is known, and may save it: gone on from there, the digits are the same. Nothing
 /// is changed in place, so nothing has to be restored, also after an error; what was found before one stays in the scan.
 pub fn scan(
-    points: &dyn Points,
     scan: &mut Scan,
     until: usize,
     measures: &Measures<'_>,
@@ -79,8 +88,7 @@ pub fn scan(
     while scan.values.len() < until {
         let first = scan.values.len();
         let next = &scan.order[first..until.min(first + together)];
-        let found: Vec<Result<Vec<f64>>> =
-            next.par_iter().map(|&point| measures(point, &points.point(point)?)).collect();
+        let found: Vec<Result<Vec<f64>>> = next.par_iter().map(|&point| measures(point)).collect();
         for values in found {
             scan.values.push(values?);
         }

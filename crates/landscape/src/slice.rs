@@ -1,6 +1,6 @@
 //! A grid of points around a point, along some directions.
 
-use relief_hessian::{Error, Parameters, Result};
+use relief_hessian::{AffineSubspace, Error, Parameters, Result};
 
 use crate::Points;
 
@@ -37,18 +37,6 @@ impl Slice {
     pub fn axes(&self) -> &[Vec<f64>] {
         &self.axes
     }
-
-    /// The coordinates of a point; those of the first axis change fastest.
-    pub fn coordinates(&self, mut index: usize) -> Vec<f64> {
-        self.axes
-            .iter()
-            .map(|axis| {
-                let coordinate = axis[index % axis.len()];
-                index /= axis.len();
-                coordinate
-            })
-            .collect()
-    }
 }
 
 /// Each point is computed from the origin.
@@ -65,5 +53,21 @@ impl Points for Slice {
             }
         }
         self.origin.at(&x)
+    }
+
+    fn subspace(&self) -> Option<AffineSubspace<'_>> {
+        Some(AffineSubspace { origin: &self.origin, directions: &self.directions })
+    }
+
+    /// Those of the first axis change fastest.
+    fn coordinates(&self, mut index: usize) -> Vec<f64> {
+        self.axes
+            .iter()
+            .map(|axis| {
+                let coordinate = axis[index % axis.len()];
+                index /= axis.len();
+                coordinate
+            })
+            .collect()
     }
 }

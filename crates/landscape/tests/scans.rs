@@ -10,7 +10,7 @@ use relief_landscape::{
 
 fn whole(slice: &Slice, measures: &Measures<'_>) -> Scan {
     let mut found = Scan::new(slice);
-    scan(slice, &mut found, slice.count(), measures, &mut |_| Control::Continue).unwrap();
+    scan(&mut found, slice.count(), measures, &mut |_| Control::Continue).unwrap();
     found
 }
 
@@ -116,7 +116,7 @@ fn a_quadratic_is_exact_at_every_labelled_coordinate() {
     let slice = Slice::new(&at, vec![u.clone(), v.clone()], axes.clone()).unwrap();
     let quadratic =
         |x: &[f64]| 0.5 * (3.0 * x[0] * x[0] + x[1] * x[1] + 7.0 * x[2] * x[2]) + x[0] * x[1] - 2.0 * x[2];
-    let measure = |_: usize, p: &Parameters| Ok(vec![quadratic(&p.to_vec()?)]);
+    let measure = |i: usize| Ok(vec![quadratic(&slice.point(i)?.to_vec()?)]);
     let found = whole(&slice, &measure);
     assert!(found.is_complete() && found.values().len() == 12);
     for (j, b) in axes[1].iter().enumerate() {
@@ -135,13 +135,13 @@ fn an_interrupted_scan_goes_on_to_the_same_digits() {
     let direction = RandomDirection::default().draw(&at).unwrap();
     let axis: Vec<f64> = (0..41).map(|i| f64::from(i) / 20.0 - 1.0).collect();
     let slice = Slice::new(&at, vec![direction], vec![axis]).unwrap();
-    let measure = |_: usize, p: &Parameters| Ok(vec![p.to_vec()?.iter().map(|x| x.tanh()).sum::<f64>()]);
+    let measure = |i: usize| Ok(vec![slice.point(i)?.to_vec()?.iter().map(|x| x.tanh()).sum::<f64>()]);
     let mut part = Scan::new(&slice);
-    let stopped = scan(&slice, &mut part, 41, &measure, &mut |_| Control::Interrupt).unwrap();
+    let stopped = scan(&mut part, 41, &measure, &mut |_| Control::Interrupt).unwrap();
     assert!(stopped == Control::Interrupt && !part.is_complete() && !part.values().is_empty());
     assert!(part.measure(0)[40].is_nan(), "what is not measured is not known");
     let mut resumed = Scan::new(&slice).with_values(part.values().to_vec());
-    scan(&slice, &mut resumed, 41, &measure, &mut |_| Control::Continue).unwrap();
+    scan(&mut resumed, 41, &measure, &mut |_| Control::Continue).unwrap();
     assert_eq!(resumed, whole(&slice, &measure));
 }
 
@@ -151,24 +151,24 @@ fn order_stops_and_errors_change_no_digit() {
     let at = network(1.0);
     let direction = RandomDirection::default().draw(&at).unwrap();
     let slice = Slice::new(&at, vec![direction], vec![(0..17).map(f64::from).collect()]).unwrap();
-    let measure = |point: usize, p: &Parameters| {
-        Ok(vec![p.to_vec()?.iter().map(|x| x.tanh()).sum::<f64>(), point as f64])
+    let measure = |point: usize| {
+        Ok(vec![slice.point(point)?.to_vec()?.iter().map(|x| x.tanh()).sum::<f64>(), point as f64])
     };
     let truth = whole(&slice, &measure);
     let order: Vec<usize> = (0..17).map(|i| i * 5 % 17).collect();
     let mut found = Scan::in_order(&slice, order.clone());
-    scan(&slice, &mut found, 6, &measure, &mut |_| Control::Continue).unwrap();
+    scan(&mut found, 6, &measure, &mut |_| Control::Continue).unwrap();
     assert_eq!(found.values().len(), 6);
     let known: Vec<usize> = (0..17).filter(|i| !found.measure(1)[*i].is_nan()).collect();
     let mut expected = order[..6].to_vec();
     expected.sort_unstable();
     assert_eq!(known, expected);
-    let failing = |point: usize, p: &Parameters| {
-        if point == 7 { Err(relief_hessian::Error::Other("out of luck".into())) } else { measure(point, p) }
+    let failing = |point: usize| {
+        if point == 7 { Err(relief_hessian::Error::Other("out of luck".into())) } else { measure(point) }
     };
-    let problem = scan(&slice, &mut found, 17, &failing, &mut |_| Control::Continue);
+    let problem = scan(&mut found, 17, &failing, &mut |_| Control::Continue);
     assert!(problem.unwrap_err().to_string().contains("out of luck"));
-    scan(&slice, &mut found, 17, &measure, &mut |_| Control::Continue).unwrap();
+    scan(&mut found, 17, &measure, &mut |_| Control::Continue).unwrap();
     for which in 0..2 {
         assert_eq!(found.measure(which), truth.measure(which));
     }

@@ -11,9 +11,9 @@ mod statistics;
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor};
-use relief_hessian::{GraphObjective, Parameters};
+use relief_hessian::{AffineSubspace, GraphObjective, Parameters, Section, SectionOptions};
 
-use batch_size::batch_size;
+use batch_size::{batch_size, evaluated_batch_size};
 use pieces::Pieces;
 
 pub use measure::{ClassMeasured, Measure, Measured};
@@ -56,6 +56,9 @@ pub struct TaskOptions {
     pub loss: Option<Loss>,
     /// Label smoothing of a cross-entropy, in 0..1.
     pub smoothing: f64,
+    /// Every example's outputs, less their mean, are divided by their length before the loss sees them, so that no factor on
+    /// them changes it (Andriushchenko et al. 2023, logit normalisation). The outputs are then these.
+    pub normalized_logits: bool,
     /// Statistics of batch norm.
     pub batch_norm: BatchNormMode,
     /// With [`BatchNormMode::Batch`]: allow several batches, each with its own statistics.
@@ -79,6 +82,7 @@ impl Default for TaskOptions {
         Self {
             loss: None,
             smoothing: 0.0,
+            normalized_logits: false,
             batch_norm: BatchNormMode::Eval,
             statistics_per_batch: false,
             batch_size: None,
@@ -103,6 +107,8 @@ pub struct Task {
     pub batch_norm: Option<BatchNormMode>,
     /// What the reader of a result should know, such as that dropout is off.
     pub notes: Vec<String>,
+    /// The same loss over larger batches, where these are better for evaluations.
+    evaluated: Option<GraphObjective>,
     smoothing: f64,
     labels: Option<Vec<u32>>,
     statistics: Option<Parameters>,
@@ -120,10 +126,11 @@ impl Task {
         let batch_norm = pieces.probe.batch_norm.then_some(options.batch_norm);
         let whole = batch_norm == Some(BatchNormMode::Batch) && !options.statistics_per_batch;
         let batch_size = batch_size(data.examples(), &pieces.probe, whole, options)?;
-        let batches = (0..data.examples())
-            .step_by(batch_size)
-            .map(|start| pieces.batch(start, batch_size.min(data.examples() - start)))
-            .collect::<Result<Vec<_>, TaskError>>()?;
+        let objective = pieces.objective(pieces.batches(batch_size)?, options.batch_norm)?;
+        let evaluated = evaluated_batch_size(data.examples(), &pieces.probe, batch_size, options);
+        let evaluated = (evaluated != batch_size)
+            .then(|| pieces.with_batches(&objective, pieces.batches(evaluated)?, options.batch_norm))
+            .transpose()?;
         let labels = match &data.targets {
             Targets::Classes(labels) | Targets::Tokens(labels) => {
                 Some(labels.flatten_all()?.to_vec1::<u32>()?)
@@ -131,15 +138,30 @@ impl Task {
             _ => None,
         };
         Ok(Self {
-            objective: pieces.objective(batches, options.batch_norm)?,
+            objective,
+            evaluated,
             loss: pieces.loss,
             batch_size,
             batch_norm,
             smoothing: options.smoothing,
             labels,
             statistics: pieces.statistics()?,
-            notes: pieces.probe.notes,
+            notes: pieces.notes(),
         })
+    }
+
+    /// The same loss as a function of the coordinates of a subspace, for [`Task::measure_on`]; none where that does not pay.
+    pub fn section(
+        &self,
+        space: AffineSubspace<'_>,
+        options: &SectionOptions,
+    ) -> Result<Option<Section>, TaskError> {
+        Ok(self.evaluated().section(space, options)?)
+    }
+
+    /// The objective for evaluations.
+    fn evaluated(&self) -> &GraphObjective {
+        self.evaluated.as_ref().unwrap_or(&self.objective)
     }
 
     /// The derivative of every example's loss, as the outputs of a batch (by its place) change along a direction of their

@@ -72,6 +72,38 @@ fn cross_entropy_with_and_without_label_smoothing() {
 }
 
 #[test]
+fn normalized_logits_are_of_length_one_and_blind_to_factors() {
+    let options = TaskOptions { normalized_logits: true, ..options(Loss::CrossEntropy) };
+    let (found, logits) = value(3, Targets::Classes(labels(&CLASSES)), &options);
+    let expected: f64 = logits
+        .iter()
+        .zip(CLASSES)
+        .map(|(row, class)| {
+            let mean = row.iter().sum::<f64>() / 3.0;
+            let length = row.iter().map(|z| (z - mean).powi(2)).sum::<f64>().sqrt();
+            let unit: Vec<f64> = row.iter().map(|z| (z - mean) / length).collect();
+            -log_softmax(&unit)[class as usize]
+        })
+        .sum();
+    assert_close(found, expected / 6.0);
+
+    let (model, tensors) = linear(3);
+    let sevenfold: BTreeMap<_, _> =
+        tensors.iter().map(|(name, t)| (name.clone(), t.affine(7.0, 0.0).unwrap())).collect();
+    let data =
+        Dataset::from_tensors("made up", reals(&[6, 4], 3), Targets::Classes(labels(&CLASSES))).unwrap();
+    let task = Task::new(&model, &sevenfold, &data, &options).unwrap();
+    assert_close(loss(&task.objective, task.objective.parameters()).unwrap(), expected / 6.0);
+    assert!(task.notes.iter().any(|note| note.contains("divided by their length")));
+
+    let (model, tensors) = linear(1);
+    let data = Dataset::from_tensors("made up", reals(&[6, 4], 3), Targets::Real(reals(&[6, 1], 1))).unwrap();
+    let one = TaskOptions { loss: None, ..options };
+    let refused = Task::new(&model, &tensors, &data, &one).unwrap_err().to_string();
+    assert!(refused.contains("at least 2 classes"), "{refused}");
+}
+
+#[test]
 fn squared_errors_in_both_conventions() {
     let targets = reals(&[6, 3], 5);
     let expected = targets.to_vec2::<f64>().unwrap();

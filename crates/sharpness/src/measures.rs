@@ -18,6 +18,7 @@ mod noise;
 mod pac_bayes;
 mod relative_flatness;
 mod sam_ascent;
+mod sam_bound;
 mod spectral;
 mod weighted;
 mod worst_case;
@@ -34,10 +35,12 @@ pub use m_worst_case::MWorstCase;
 pub use measure::{Cost, Invariance, Measure, Uncertainty};
 pub use noise::Noise;
 pub use pac_bayes::{PacBayesSigma, pac_bayes_flatness, pac_bayes_origin, pac_bayes_start};
-pub use relative_flatness::RelativeFlatness;
+pub use relative_flatness::{RelativeFlatness, unit_flatness};
 pub use sam_ascent::sam_ascent;
+pub use sam_bound::sam_bound;
 pub use spectral::{
-    confinement, effective_dimension, eigenvalues, frobenius, gradient_norm, operator_norm, over_loss, trace,
+    confinement, effective_dimension, eigenvalues, frobenius, gradient_norm, operator_norm, over_loss,
+    stand_in, trace,
 };
 pub use weighted::{weighted_lambda_max, weighted_trace};
 pub use worst_case::WorstCase;

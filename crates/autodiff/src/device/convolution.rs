@@ -1,10 +1,13 @@
-//! The three maps of a convolution, by unfolding images into rows of taps and multiplying matrices.
+//! The three maps of a convolution, by unfolding images into rows of taps and multiplying matrices; by cuDNN where it is
+//! compiled in and takes the shape.
 //!
 //! Images are contiguous [n, h, w, c], weights as PyTorch has them. A sum over pairs is one product of longer rows: the
 //! taps of all pairs stand side by side, and so do their weights. Groups are a batch of products.
 
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
+#[cfg(any(feature = "cudnn", all(test, unix)))]
+use super::cudnn::{self, Map};
 use super::{Call, matmul};
 use crate::Result;
 use crate::kernels::convolution::Geometry;
@@ -14,6 +17,10 @@ const LIMIT: usize = 1 << 28;
 
 /// y = sum of x * w over the pairs (x, w).
 pub(crate) fn forward(geometry: &Geometry, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    #[cfg(any(feature = "cudnn", all(test, unix)))]
+    if let Some(result) = cudnn::convolve(Map::Forward, geometry, pairs)? {
+        return Ok(result);
+    }
     // [groups, pairs taps, channels out]
     let weights =
         pairs.iter().map(|(_, w)| by_taps(geometry, w)?.transpose(1, 2)?.contiguous().map_err(Into::into));
@@ -29,6 +36,10 @@ pub(crate) fn forward(geometry: &Geometry, pairs: &[(&Tensor, &Tensor)]) -> Resu
 
 /// x = sum of the adjoint in x over the pairs (y, w).
 pub(crate) fn input_adjoint(geometry: &Geometry, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    #[cfg(any(feature = "cudnn", all(test, unix)))]
+    if let Some(result) = cudnn::convolve(Map::InputAdjoint, geometry, pairs)? {
+        return Ok(result);
+    }
     // [groups, pairs channels out, taps]
     let weights = pairs.iter().map(|(_, w)| by_taps(geometry, w)).collect::<Result<Vec<_>>>()?;
     let weights = Tensor::cat(&weights, 1)?;
@@ -42,6 +53,10 @@ pub(crate) fn input_adjoint(geometry: &Geometry, pairs: &[(&Tensor, &Tensor)]) -
 
 /// w = sum of the adjoint in w over the pairs (x, y).
 pub(crate) fn weight_adjoint(geometry: &Geometry, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
+    #[cfg(any(feature = "cudnn", all(test, unix)))]
+    if let Some(result) = cudnn::convolve(Map::WeightAdjoint, geometry, pairs)? {
+        return Ok(result);
+    }
     let mut sum = None;
     for (start, part) in chunks(geometry, pairs.len()) {
         let pairs = pairs
@@ -115,16 +130,20 @@ fn unfolded(geometry: &Geometry, images: &[&Tensor]) -> Result<Tensor> {
     if geometry.is_pointwise() && groups == 1 && images.len() == 1 {
         return Ok(images[0].reshape(shape.as_slice())?);
     }
+    // Where products round their factors, half as many bytes are to be unfolded.
+    let images = images.iter().map(|image| matmul::as_multiplied(image)).collect::<Result<Vec<_>>>()?;
+    let images: Vec<&Tensor> = images.iter().collect();
+    let real = images[0].dtype();
     let call = Call {
-        module: "kernels",
+        module: if real == DType::BF16 { "moves" } else { "kernels" },
         kernel: "unfold",
-        inputs: images,
+        inputs: &images,
         shape: &shape,
-        outputs: &[images[0].dtype()],
+        outputs: &[real],
         sizes: &sizes(geometry, images.len()),
         numbers: &[],
     };
-    call.one(images[0].dtype())
+    call.one(real)
 }
 
 /// The adjoint of [`unfolded`] for one pair: images [n, h, w, c] from rows [groups, pixels, taps].
@@ -202,4 +221,42 @@ fn limit() -> usize {
         return 1 << 15;
     }
     LIMIT
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::device::emulated::{on_the_device, with_precision};
+    use crate::device::precision::Precision;
+    use candle_core::Device;
+
+    type Map = fn(&Geometry, &[(&Tensor, &Tensor)]) -> Result<Tensor>;
+
+    #[test]
+    fn convolutions_in_bf16_are_those_of_rounded_images_and_weights() {
+        let geometry = Geometry::new(2, 2, 4, 6, [5, 6], [3, 2], [2, 1], [1, 0], [1, 2]).expect("sizes");
+        let [rows, columns] = geometry.output();
+        let tensor = |seed: f32, shape: &[usize]| {
+            let entries: Vec<f32> =
+                (0..shape.iter().product()).map(|k| (seed + k as f32 * 0.7311).sin()).collect();
+            Tensor::from_vec(entries, shape, &Device::Cpu).expect("a tensor")
+        };
+        let rounded =
+            |t: &Tensor| t.to_dtype(DType::BF16).and_then(|t| t.to_dtype(DType::F64)).expect("a tensor");
+        let (x, w) = (tensor(0.1, &[2, 5, 6, 4]), tensor(0.2, &[6, 2, 3, 2]));
+        let y = tensor(0.3, &[2, rows, columns, 6]);
+        let maps: [(Map, &Tensor, &Tensor); 3] =
+            [(forward, &x, &w), (input_adjoint, &y, &w), (weight_adjoint, &x, &y)];
+        for (nth, (map, a, b)) in maps.into_iter().enumerate() {
+            let (found, launched) =
+                with_precision(Precision::Bf16, || on_the_device(|| map(&geometry, &[(a, b), (a, b)])));
+            let (a, b) = (rounded(a), rounded(b));
+            let exact = on_the_device(|| map(&geometry, &[(&a, &b), (&a, &b)])).0.expect("a result");
+            let found = found.and_then(|found| Ok(found.to_dtype(DType::F64)?)).expect("a result");
+            let error =
+                (found - exact).and_then(|e| e.abs()?.max_all()?.to_scalar::<f64>()).expect("a number");
+            assert!(error < 3e-5, "map {nth} is off by {error:.1e}");
+            assert_eq!(launched.contains("unfold_bf16"), nth != 1, "{launched:?}");
+        }
+    }
 }

@@ -24,6 +24,8 @@ pub fn cuda_device(ordinal: usize) -> Result<Device> {
             if let Device::Cuda(cuda) = &device {
                 // SAFETY: one stream does everything in its order, so no event has to say that another's work is done.
                 unsafe { cuda.disable_event_tracking() };
+                #[cfg(feature = "cudnn")]
+                super::cuda::cudnn(cuda).map_err(|cause| Error::NoDevice { cause: cause.to_string() })?;
             }
             keep_freed_memory(ordinal);
             Ok(device)

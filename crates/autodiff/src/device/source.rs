@@ -1,15 +1,22 @@
 //! The text of the kernels, for a CUDA compiler and for a host compiler.
 
-/// The kernels that move, add and multiply; functions of one variable, which take longer to compile.
-pub(super) const MODULES: [(&str, &str); 2] =
-    [("kernels", include_str!("kernels.cu")), ("functions", include_str!("functions.cu"))];
+/// The kernels that move, add and multiply; those that move numbers of two bytes; functions of one variable, which take
+/// longer to compile; long vectors of doubles.
+pub(super) const MODULES: [(&str, &str); 4] = [
+    ("kernels", concat!(include_str!("unfold.cu"), include_str!("kernels.cu"))),
+    (MOVES, include_str!("unfold.cu")),
+    ("functions", include_str!("functions.cu")),
+    ("vectors", include_str!("vectors.cu")),
+];
+/// The module for bfloat16.
+pub(super) const MOVES: &str = "moves";
 
 /// What all kernels receive, as in [`Arguments`](super::Arguments), and how they reach it.
 const ARGUMENTS: &str = r"
 typedef struct {
-    unsigned long long in[4], out[3];
-    unsigned size[16];
-    double number[2];
+    unsigned long long in[8], out[3];
+    unsigned size[24];
+    double number[16];
 } Arguments;
 #define IN(k) ((const REAL *)a.in[k])
 #define OUT(k) ((REAL *)a.out[k])
@@ -22,12 +29,18 @@ typedef struct {
 #define PASTED(name, suffix) name##_##suffix
 #define WITH_SUFFIX(name, suffix) PASTED(name, suffix)
 #define NAME(name) WITH_SUFFIX(name, SUFFIX)
-#define FUNCTION(name, ...)                                                             \
+";
+
+/// A function's derivatives, and the kernels that map it; in a chain's module the derivatives alone.
+const FUNCTION: &str = r"
+#define TAYLOR(name, ...)                                                               \
     HELPER void NAME(taylor_##name)(double *d, double x, double p, double q)            \
     {                                                                                   \
         (void)p, (void)q;                                                               \
         __VA_ARGS__                                                                     \
-    }                                                                                   \
+    }
+#define FUNCTION(name, ...)                                                             \
+    TAYLOR(name, __VA_ARGS__)                                                           \
     KERNEL(map_##name)                                                                  \
     {                                                                                   \
         EACH(i)                                                                         \
@@ -50,6 +63,16 @@ typedef struct {
         }                                                                               \
     }
 ";
+/// See [`FUNCTION`].
+const FUNCTION_IN_A_CHAIN: &str = r"
+#define TAYLOR(name, ...)                                                               \
+    HELPER void NAME(taylor_##name)(double *d, double x, double p, double q)            \
+    {                                                                                   \
+        (void)p, (void)q;                                                               \
+        __VA_ARGS__                                                                     \
+    }
+#define FUNCTION(name, ...) TAYLOR(name, __VA_ARGS__)
+";
 
 /// A thread for every entry.
 #[cfg(feature = "cuda")]
@@ -69,13 +92,13 @@ const ON_THE_HOST: &str = r"
 #define EACH(i) for (unsigned i = 0; i < count; i++)
 ";
 
-/// One of the [`MODULES`] for NVRTC.
+/// One of the [`MODULES`], or a chain, for NVRTC.
 #[cfg(feature = "cuda")]
 pub(super) fn for_the_device(module: &str) -> String {
     compilation_unit(ON_THE_DEVICE, module)
 }
 
-/// One of the [`MODULES`] for a C compiler.
+/// One of the [`MODULES`], or a chain, for a C compiler.
 #[cfg(all(test, unix))]
 pub(super) fn for_the_host(module: &str) -> String {
     compilation_unit(ON_THE_HOST, module)
@@ -83,9 +106,19 @@ pub(super) fn for_the_host(module: &str) -> String {
 
 #[cfg(any(feature = "cuda", all(test, unix)))]
 fn compilation_unit(language: &str, module: &str) -> String {
-    let body = MODULES.iter().find(|(name, _)| *name == module).map_or("", |(_, body)| body);
+    let known = MODULES.iter().find(|(name, _)| *name == module).map(|(_, body)| (*body).to_owned());
+    let (function, body) = match (known, super::chain::text(module)) {
+        (Some(body), _) => (FUNCTION, body),
+        // With the functions that it may call.
+        (None, text) => {
+            (FUNCTION_IN_A_CHAIN, format!("{}\n{}", include_str!("functions.cu"), text.unwrap_or_default()))
+        }
+    };
     let for_type = |real: &str, suffix: &str| {
         format!("#define REAL {real}\n#define SUFFIX {suffix}\n{body}\n#undef REAL\n#undef SUFFIX\n")
     };
-    format!("{language}{ARGUMENTS}{}{}", for_type("float", "f32"), for_type("double", "f64"))
+    let types: &[_] =
+        if module == MOVES { &[("unsigned short", "bf16")] } else { &[("float", "f32"), ("double", "f64")] };
+    let bodies: String = types.iter().map(|(real, suffix)| for_type(real, suffix)).collect();
+    format!("{language}{ARGUMENTS}{function}{bodies}")
 }

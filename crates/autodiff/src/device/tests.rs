@@ -3,10 +3,10 @@
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeSet;
 
-use super::emulated::on_the_device;
+use super::emulated::{on_the_device, with_cudnn};
 use super::source;
 use crate::rule::Elementwise;
-use crate::{ConvolutionOptions, PoolOptions};
+use crate::{ConvolutionOptions, PoolOptions, Value};
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -85,6 +85,25 @@ fn shapes() -> Vec<Case> {
     cases
 }
 
+/// Functions that share no pass over memory with another operation.
+fn alone() -> Vec<Case> {
+    type Function = fn(&Value) -> crate::Result<Value>;
+    let functions: [(&str, Function); 6] = [
+        ("relu", |x| x.relu()),
+        ("relu6", |x| x.relu6()),
+        ("abs", |x| x.abs()),
+        ("hard_sigmoid", |x| x.hard_sigmoid()),
+        ("leaky_relu", |x| x.leaky_relu(0.1)),
+        ("clamp", |x| x.clamp(-0.3, 0.4)),
+    ];
+    let case = |(name, function): (&str, Function)| {
+        Case::new(format!("{name} alone"), &[("x", &[2, 3]), ("w", &[3, 2])], move |t| {
+            function(&t.p("x")?)?.matmul(&t.p("w")?)
+        })
+    };
+    functions.map(case).into()
+}
+
 /// What differs between the CPU kernels and the emulated device, and the kernels that ran.
 fn differences(cases: &[Case], dtype: DType, tolerance: f64) -> (Vec<String>, BTreeSet<String>) {
     let (mut failures, mut all) = (vec![], BTreeSet::new());
@@ -110,6 +129,7 @@ fn differences(cases: &[Case], dtype: DType, tolerance: f64) -> (Vec<String>, BT
 fn every_operation_has_the_numbers_of_the_cpu() {
     let mut cases = cases();
     cases.extend(shapes());
+    cases.extend(alone());
     let (mut failures, mut launched) = differences(&cases, DType::F64, 1e-13);
     let (single, also) = differences(&cases, DType::F32, 2e-5);
     failures.extend(single);
@@ -117,6 +137,21 @@ fn every_operation_has_the_numbers_of_the_cpu() {
     assert!(failures.is_empty(), "{} differences:\n{}", failures.len(), failures.join("\n"));
     let missed: Vec<_> = kernels().into_iter().filter(|name| !launched.contains(name)).collect();
     assert!(missed.is_empty(), "no case launched {missed:?}");
+}
+
+#[test]
+fn convolutions_by_cudnn_have_the_numbers_of_the_cpu() {
+    let mut all: Vec<_> = cases().into_iter().filter(|case| case.name.contains("conv")).collect();
+    all.extend(shapes());
+    with_cudnn(|| {
+        let (mut failures, launched) = differences(&all, DType::F64, 1e-13);
+        failures.extend(differences(&all, DType::F32, 2e-5).0);
+        assert!(failures.is_empty(), "{} differences:\n{}", failures.len(), failures.join("\n"));
+        // Some shapes it refuses.
+        assert!(
+            launched.contains("cuDNN") && launched.contains("unfold_f64") && launched.contains("fold_f64")
+        );
+    });
 }
 
 #[test]
@@ -135,10 +170,10 @@ fn products_are_symmetric_and_split_at_the_outputs() {
     }
 }
 
-/// The names of all kernels in the source, for both kinds of number.
+/// The names of all kernels of operations in the source, for both kinds of number.
 fn kernels() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for (_, text) in source::MODULES {
+    for (_, text) in source::MODULES.iter().filter(|(module, _)| *module != "vectors") {
         for line in text.lines() {
             let named = |macro_name: &str| line.strip_prefix(macro_name)?.split([')', ',']).next();
             if let Some(name) = named("KERNEL(") {

@@ -3,6 +3,7 @@
 
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::channels::View;
@@ -22,6 +23,8 @@ pub(crate) enum Operand {
     Given(usize),
     /// The result of an earlier step.
     Step(usize),
+    /// What a kernel hands over piece by piece.
+    Piece,
 }
 
 /// An operation on every entry.
@@ -77,66 +80,115 @@ impl<'a, T: Real> Source<'a, T> {
     }
 }
 
-/// The last step's result for all `n` entries. Digits are those of the steps one after the other.
-pub(crate) fn run<T: Real>(steps: &[Step], given: &[Given<'_, T>], n: usize) -> Vec<T> {
-    let sources: Vec<Source<'_, T>> = given.iter().map(Source::of).collect();
-    let mut out = Vec::with_capacity(n);
-    let share = BLOCK * BLOCKS;
-    let piece = |(nth, out): (usize, &mut [MaybeUninit<T>])| {
-        with_buffer(BLOCK * (steps.len() + sources.len()), |rooms| {
+/// Steps with what they read, ready to run on any part of the entries. Digits are those of the steps one after the other.
+pub(crate) struct Program<'a, T> {
+    steps: &'a [Step],
+    sources: Vec<Source<'a, T>>,
+}
+
+impl<'a, T: Real> Program<'a, T> {
+    pub(crate) fn new(steps: &'a [Step], given: &[Given<'a, T>]) -> Self {
+        Self { steps, sources: given.iter().map(Source::of).collect() }
+    }
+
+    /// The last step's result for all `n` entries.
+    pub(crate) fn run(&self, n: usize) -> Vec<T> {
+        let share = BLOCK * BLOCKS;
+        let pieces: Vec<Range<usize>> = (0..n).step_by(share).map(|at| at..(at + share).min(n)).collect();
+        collect(&pieces, |nth, out| self.write(pieces[nth].start, &[], out))
+    }
+
+    /// Writes the result for the entries from `first` on, block by block; `piece` has them where a step reads it.
+    fn write(&self, first: usize, piece: &[T], out: &mut [MaybeUninit<T>]) {
+        with_buffer(BLOCK * (self.steps.len() + self.sources.len()), |rooms| {
             for (i, out) in out.chunks_mut(BLOCK).enumerate() {
-                let result = block(steps, &sources, nth * share + i * BLOCK, out.len(), rooms);
-                out.iter_mut().zip(result).for_each(|(o, &x)| {
-                    o.write(x);
-                });
+                let piece = piece.get(i * BLOCK..i * BLOCK + out.len()).unwrap_or_default();
+                let result = self.block(first + i * BLOCK, piece, out.len(), rooms);
+                copy(result, out);
             }
         });
-    };
-    let spare = &mut out.spare_capacity_mut()[..n];
-    if n <= share {
-        piece((0, spare));
-    } else {
-        spare.par_chunks_mut(share).enumerate().for_each(piece);
     }
-    // SAFETY: the pieces cover all n entries, and each writes its blocks in full.
+
+    /// Runs all steps on the entries from `start` on.
+    fn block<'r>(&self, start: usize, piece: &'r [T], length: usize, rooms: &'r mut [T]) -> &'r [T] {
+        let (rooms, results) = rooms.split_at_mut(BLOCK * self.sources.len());
+        let given: Vec<&[T]> = (self.sources.iter().zip(rooms.chunks_mut(BLOCK)))
+            .map(|(source, room)| source.block(start, &mut room[..length]))
+            .collect();
+        for (i, step) in self.steps.iter().enumerate() {
+            let (earlier, now) = results.split_at_mut(i * BLOCK);
+            let read = |operand: Operand| match operand {
+                Operand::Given(nth) => given[nth],
+                Operand::Step(nth) => &earlier[nth * BLOCK..][..length],
+                Operand::Piece => &piece[..length],
+            };
+            let out = &mut now[..length];
+            match step {
+                Step::Sum([a, b]) => combine(out, read(*a), read(*b), |a, b| a + b),
+                Step::Difference([a, b]) => combine(out, read(*a), read(*b), |a, b| a - b),
+                Step::Product([a, b]) => combine(out, read(*a), read(*b), |a, b| a * b),
+                Step::Scale(x, factor) => {
+                    let (x, factor) = (read(*x), T::round_from(*factor));
+                    vectorised(
+                        #[inline(always)]
+                        || out.iter_mut().zip(x).for_each(|(o, &x)| *o = factor * x),
+                    );
+                }
+                Step::Map(x, rule) => T::map(rule.as_ref(), read(*x), out),
+            }
+        }
+        &results[(self.steps.len() - 1) * BLOCK..][..length]
+    }
+}
+
+/// What `after` makes of what `fill` writes, a piece of neighbouring entries at a time while it is in the cache; pieces
+/// follow each other from 0 on.
+pub(super) fn in_pieces<T: Real>(
+    pieces: &[Range<usize>],
+    after: Option<&Program<'_, T>>,
+    fill: impl Fn(usize, &mut [T]) + Sync,
+) -> Vec<T> {
+    collect(pieces, |nth, out| {
+        with_buffer(out.len(), |piece| {
+            fill(nth, piece);
+            match after {
+                Some(program) => program.write(pieces[nth].start, piece, out),
+                None => copy(piece, out),
+            }
+        });
+    })
+}
+
+/// All pieces' entries: `write` has to write every one of them.
+fn collect<T: Real>(pieces: &[Range<usize>], write: impl Fn(usize, &mut [MaybeUninit<T>]) + Sync) -> Vec<T> {
+    let n = pieces.last().map_or(0, |last| last.end);
+    let mut out = Vec::with_capacity(n);
+    let (mut rest, mut parts) = (&mut out.spare_capacity_mut()[..n], vec![]);
+    for piece in pieces {
+        assert!(piece.start == n - rest.len(), "pieces that do not follow each other");
+        let (part, later) = rest.split_at_mut(piece.len());
+        parts.push(part);
+        rest = later;
+    }
+    if let [part] = &mut *parts {
+        write(0, part);
+    } else {
+        parts.into_par_iter().enumerate().for_each(|(nth, part)| write(nth, part));
+    }
+    // SAFETY: the pieces follow each other from 0 to n, and both callers write theirs with `copy`, block by block in full.
     unsafe { out.set_len(n) };
     out
 }
 
-/// Runs all steps on the entries from `start` on.
-fn block<'r, T: Real>(
-    steps: &[Step],
-    sources: &[Source<'_, T>],
-    start: usize,
-    length: usize,
-    rooms: &'r mut [T],
-) -> &'r [T] {
-    let (rooms, results) = rooms.split_at_mut(BLOCK * sources.len());
-    let given: Vec<&[T]> = (sources.iter().zip(rooms.chunks_mut(BLOCK)))
-        .map(|(source, room)| source.block(start, &mut room[..length]))
-        .collect();
-    for (i, step) in steps.iter().enumerate() {
-        let (earlier, now) = results.split_at_mut(i * BLOCK);
-        let read = |operand: Operand| match operand {
-            Operand::Given(nth) => given[nth],
-            Operand::Step(nth) => &earlier[nth * BLOCK..][..length],
-        };
-        let out = &mut now[..length];
-        match step {
-            Step::Sum([a, b]) => combine(out, read(*a), read(*b), |a, b| a + b),
-            Step::Difference([a, b]) => combine(out, read(*a), read(*b), |a, b| a - b),
-            Step::Product([a, b]) => combine(out, read(*a), read(*b), |a, b| a * b),
-            Step::Scale(x, factor) => {
-                let (x, factor) = (read(*x), T::round_from(*factor));
-                vectorised(
-                    #[inline(always)]
-                    || out.iter_mut().zip(x).for_each(|(o, &x)| *o = factor * x),
-                );
-            }
-            Step::Map(x, rule) => T::map(rule.as_ref(), read(*x), out),
-        }
+/// Writes every entry of `out`.
+fn copy<T: Real>(from: &[T], out: &mut [MaybeUninit<T>]) {
+    assert!(from.len() == out.len(), "a piece of another length");
+    // By the kilobyte: the system's copy of more starts up slowly.
+    for (out, from) in out.chunks_mut(256).zip(from.chunks(256)) {
+        out.iter_mut().zip(from).for_each(|(o, &x)| {
+            o.write(x);
+        });
     }
-    &results[(steps.len() - 1) * BLOCK..][..length]
 }
 
 #[inline(always)]

@@ -100,6 +100,12 @@ pub(crate) fn sum<T: Real>(view: View, large: &[T]) -> Vec<T> {
         view,
         #[inline(always)]
         |at| large[at].into(),
+        #[inline(always)]
+        |from, sums| {
+            for (sum, &x) in sums.iter_mut().zip(&large[from..]) {
+                *sum += x.into();
+            }
+        },
     )
 }
 
@@ -110,6 +116,12 @@ pub(crate) fn sum_of_products<T: Real>(view: View, a: &[T], b: &[T]) -> Vec<T> {
         view,
         #[inline(always)]
         |at| a[at].into() * b[at].into(),
+        #[inline(always)]
+        |from, sums| {
+            for ((sum, &x), &y) in sums.iter_mut().zip(&a[from..]).zip(&b[from..]) {
+                *sum += x.into() * y.into();
+            }
+        },
     )
 }
 
@@ -162,10 +174,15 @@ fn combine<T: Real>(view: View, large: &[T], small: &[T], f: impl Fn(T, T) -> T 
     out
 }
 
-fn reduce<T: Real>(view: View, entry: impl Fn(usize) -> f64 + Sync) -> Vec<T> {
+/// Sums of what `entry` says; `add_row` adds it for as many neighbours as there are sums.
+fn reduce<T: Real>(
+    view: View,
+    entry: impl Fn(usize) -> f64 + Sync,
+    add_row: impl Fn(usize, &mut [f64]) + Sync,
+) -> Vec<T> {
     let View { repeat, outer, channel, inner } = view;
     if inner == 1 {
-        return columns(view, &entry);
+        return columns(view, &add_row);
     }
     let total = |i: usize| {
         let first = i / channel * outer * channel + i % channel;
@@ -201,7 +218,7 @@ fn run(entry: impl Fn(usize) -> f64, from: usize, length: usize) -> f64 {
 }
 
 /// Sums of columns: whole rows are added up, a block of them at a time.
-fn columns<T: Real>(view: View, entry: &(impl Fn(usize) -> f64 + Sync)) -> Vec<T> {
+fn columns<T: Real>(view: View, add_row: &(impl Fn(usize, &mut [f64]) + Sync)) -> Vec<T> {
     let View { repeat, outer, channel, .. } = view;
     let rows = SERIAL.div_ceil(channel.max(1)).max(1);
     let partial = |first: usize, rows: usize| {
@@ -210,9 +227,7 @@ fn columns<T: Real>(view: View, entry: &(impl Fn(usize) -> f64 + Sync)) -> Vec<T
             #[inline(always)]
             || {
                 for row in first..first + rows {
-                    for (c, sum) in sums.iter_mut().enumerate() {
-                        *sum += entry(row * channel + c);
-                    }
+                    add_row(row * channel, &mut sums);
                 }
             },
         );

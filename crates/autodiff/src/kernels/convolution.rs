@@ -1,16 +1,17 @@
 //! The three maps of a convolution; each is the others' adjoint.
 //!
 //! Images are channels last, so an unfolded image is a matrix with a row for every pixel, whatever image it belongs to.
-//! Wide 3x3 convolutions go another way, see `winograd.rs`.
+//! Wide 3x3 convolutions go another way, see `winograd.rs`, and so do the others' outputs, see `direct.rs`.
 
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::matrix::{Matrix, multiply_add_strided};
+use super::chain::{self, Program};
+use super::matrix::{Matrix, multiply_add, multiply_add_strided};
 use super::scratch::with_buffer;
 use super::unfold::{fold, unfold};
-use super::{Real, winograd};
+use super::{Real, SERIAL, direct, winograd};
 
 pub(crate) use super::geometry::Geometry;
 
@@ -32,23 +33,26 @@ fn by_taps<'a, T: Real>(geometry: &Geometry, w: &'a [T]) -> Cow<'a, [T]> {
     if area == 1 {
         return Cow::Borrowed(w);
     }
-    let mut out = vec![T::zero(); w.len()];
-    for (out, w) in out.chunks_exact_mut(area * per_group).zip(w.chunks_exact(area * per_group)) {
+    let (mut out, size) = (vec![T::zero(); w.len()], area * per_group);
+    let rows = out.par_chunks_exact_mut(size).zip(w.par_chunks_exact(size));
+    rows.with_min_len(SERIAL.div_ceil(size)).for_each(|(out, w)| {
         for (channel, w) in w.chunks_exact(area).enumerate() {
             w.iter().enumerate().for_each(|(tap, &w)| out[tap * per_group + channel] = w);
         }
-    }
+    });
     Cow::Owned(out)
 }
 
 /// The adjoint of [`by_taps`].
 fn from_taps<T: Real>(geometry: &Geometry, taps: &[T], w: &mut [T]) {
     let (area, per_group) = (geometry.kernel[0] * geometry.kernel[1], geometry.in_channels / geometry.groups);
-    for (taps, w) in taps.chunks_exact(area * per_group).zip(w.chunks_exact_mut(area * per_group)) {
+    let size = area * per_group;
+    let rows = taps.par_chunks_exact(size).zip(w.par_chunks_exact_mut(size));
+    rows.with_min_len(SERIAL.div_ceil(size)).for_each(|(taps, w)| {
         for (channel, w) in w.chunks_exact_mut(area).enumerate() {
             w.iter_mut().enumerate().for_each(|(tap, w)| *w = taps[tap * per_group + channel]);
         }
-    }
+    });
 }
 
 /// Runs `work` on the unfolded input of one group, a matrix [pixels, taps].
@@ -70,16 +74,26 @@ fn with_rows_of_taps<T: Real>(
     });
 }
 
-/// y = sum of x * w over the pairs (x, w).
-pub(crate) fn forward<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])], y: &mut [T]) {
+/// y = sum of x * w over the pairs (x, w), and what `after` makes of it.
+pub(crate) fn forward<T: Real>(
+    geometry: &Geometry,
+    pairs: &[(&[T], &[T])],
+    after: Option<&Program<'_, T>>,
+) -> Vec<T> {
     if winograd::pays(geometry) {
-        return winograd::forward(geometry, pairs, y);
+        return winograd::forward(geometry, pairs, after);
+    }
+    if direct::pays(geometry) {
+        return direct::forward(geometry, pairs, after);
     }
     let (pixels, taps, out) = (block_pixels(geometry), geometry.taps(), geometry.out_channels);
-    let channels = out / geometry.groups;
+    let (channels, all) = (out / geometry.groups, geometry.batch * geometry.pixels());
     let weights: Vec<_> = pairs.iter().map(|(_, w)| by_taps(geometry, w)).collect();
-    y.par_chunks_mut(pixels * out).enumerate().for_each(|(i, y)| {
-        let range = i * pixels..i * pixels + y.len() / out;
+    let blocks: Vec<Range<usize>> =
+        (0..all).step_by(pixels).map(|first| first..(first + pixels).min(all)).collect();
+    let pieces: Vec<Range<usize>> = blocks.iter().map(|b| b.start * out..b.end * out).collect();
+    chain::in_pieces(&pieces, after, |nth, y| {
+        let range = blocks[nth].clone();
         for group in 0..geometry.groups {
             for (nth, ((x, _), w)) in pairs.iter().zip(&weights).enumerate() {
                 let weight = Matrix::rows_of(&w[group * channels * taps..], taps).transposed();
@@ -89,19 +103,20 @@ pub(crate) fn forward<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])], y: &
                 });
             }
         }
-    });
+    })
 }
 
 /// x = sum of the adjoint in x over the pairs (y, w).
-pub(crate) fn input_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])], x: &mut [T]) {
+pub(crate) fn input_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])]) -> Vec<T> {
     if winograd::pays(geometry) {
-        return winograd::input_adjoint(geometry, pairs, x);
+        return winograd::input_adjoint(geometry, pairs);
     }
     let (image, plane, taps, out) =
         (geometry.input_image(), geometry.pixels(), geometry.taps(), geometry.out_channels);
     let channels = out / geometry.groups;
     let weights: Vec<_> = pairs.iter().map(|(_, w)| by_taps(geometry, w)).collect();
     let images = (block_pixels(geometry) / plane.max(1)).max(1);
+    let mut x = vec![T::zero(); geometry.batch * image];
     x.par_chunks_mut(images * image).enumerate().for_each(|(i, x)| {
         let (from, to) = (i * images * plane, (i * images + x.len() / image) * plane);
         for start in (from..to).step_by(block_pixels(geometry)) {
@@ -127,6 +142,7 @@ pub(crate) fn input_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])]
             }
         }
     });
+    x
 }
 
 /// w = sum of the adjoint in w over the pairs (x, y).
@@ -146,7 +162,7 @@ pub(crate) fn weight_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])
                     let cotangent =
                         Matrix::rows_of(&y[range.start * out + group * channels..], out).transposed();
                     with_rows_of_taps(geometry, group, range.clone(), x, |rows| {
-                        multiply_add_strided(sum, taps, channels, taps, range.len(), cotangent, rows, true);
+                        multiply_add(sum, channels, taps, range.len(), cotangent, rows, true);
                     });
                 }
             }

@@ -1,10 +1,12 @@
-//! Matrix products on strided views, through the `gemm` crate.
+//! Matrix products on strided views: packed by ourselves where that is faster, else through the `gemm` crate.
 
 use gemm::Parallelism;
 use rayon::prelude::*;
 
 use super::Real;
+use super::packed::multiply_packed;
 use super::scratch::with_buffer;
+use super::tile::DEPTH;
 
 /// A matrix inside a slice; its number of rows and columns comes with the product.
 #[derive(Debug, Clone, Copy)]
@@ -28,11 +30,11 @@ impl<'a, T> Matrix<'a, T> {
         Self { data: self.data, row_stride: self.column_stride, column_stride: self.row_stride }
     }
 
-    fn skip_rows(self, row: usize) -> Self {
+    pub(super) fn skip_rows(self, row: usize) -> Self {
         Self { data: &self.data[row * self.row_stride..], ..self }
     }
 
-    fn skip_columns(self, column: usize) -> Self {
+    pub(super) fn skip_columns(self, column: usize) -> Self {
         Self { data: &self.data[column * self.column_stride..], ..self }
     }
 
@@ -43,6 +45,9 @@ impl<'a, T> Matrix<'a, T> {
 
 /// Products with fewer multiply-adds stay on one thread.
 const PARALLEL: usize = 1 << 22;
+/// Products that are packed by ourselves have at least as many multiply-adds, rows and columns.
+const SMALL: usize = 1 << 18;
+const NARROW: usize = 32;
 /// Rows or columns that one task works on: enough that packing the other side again does not show.
 const TASK: usize = 256;
 
@@ -56,7 +61,11 @@ pub(crate) fn multiply_add<T: Real>(
     rhs: Matrix<'_, T>,
     accumulate: bool,
 ) {
-    if m * n * k < PARALLEL || m.max(n) < 2 * TASK {
+    let parallel = m * n * k >= PARALLEL;
+    if suits_packing([m, n, k], lhs) {
+        return multiply_packed(&mut out[..m * n], [m, n, k], lhs, rhs, accumulate, parallel);
+    }
+    if !parallel || m.max(n) < 2 * TASK {
         return multiply_add_strided(out, n, m, n, k, lhs, rhs, accumulate);
     }
     if m >= 2 * TASK {
@@ -85,6 +94,29 @@ pub(crate) fn multiply_add<T: Real>(
         });
     };
     rayon::join(|| side(left, 0, half), || side(right, half, n - half));
+}
+
+/// Whether [`multiply_packed`] is the faster way: not in f64, not for small or narrow products, nor where long columns of
+/// `lhs` would have to be gathered.
+fn suits_packing<T>([m, n, k]: [usize; 3], lhs: Matrix<'_, T>) -> bool {
+    size_of::<T>() == 4 && m.min(n) >= NARROW && m * n * k >= SMALL && (lhs.column_stride == 1 || k <= DEPTH)
+}
+
+/// A vector of `length` entries, all of which `write` writes.
+///
+/// # Safety
+/// `write` must write every entry before it reads it, and leave none out unless it fails.
+pub(crate) unsafe fn written<T: Real, E>(
+    length: usize,
+    write: impl FnOnce(&mut [T]) -> Result<(), E>,
+) -> Result<Vec<T>, E> {
+    let mut out: Vec<T> = Vec::with_capacity(length);
+    // SAFETY: the entries are there and belong to the vector; every pattern of bits is a number, and none is read before it
+    // was written.
+    write(unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr(), length) })?;
+    // SAFETY: all entries were written.
+    unsafe { out.set_len(length) };
+    Ok(out)
 }
 
 /// The same on one thread, with `out_stride` entries from one row of the result to the next.

@@ -1,8 +1,7 @@
 //! Products of many small matrices with a factor that is packed once: out [rows, to] from a [rows, from] times b [from, to].
 //!
-//! For the products in the transformed domain of a convolution with few channels: a general product spends more on packing
-//! its factors than on multiplying. Here b lies in panels of a few columns each, which the convolution's weights are
-//! written in when they are transformed.
+//! For convolutions with few channels: a general product spends more on packing its factors than on multiplying. Here b
+//! lies in panels of a few columns each, which the convolution's weights are written in once, and a is read where it lies.
 
 use std::array::from_fn;
 
@@ -11,6 +10,11 @@ use super::Real;
 /// Columns of a register of 32 bytes.
 const fn lanes<T>() -> usize {
     32 / size_of::<T>()
+}
+
+/// Columns of a panel that is not a factor's last one.
+pub(super) const fn wide<T>() -> usize {
+    2 * lanes::<T>()
 }
 
 /// Rows whose sums fit into the registers together, with two registers of columns.
@@ -29,13 +33,10 @@ pub(super) struct Panel {
 
 /// The panels of a factor with `to` columns: two registers wide as long as there are columns, then one.
 pub(super) fn panels<T>(to: usize) -> impl Iterator<Item = Panel> {
-    let mut first = 0;
-    std::iter::from_fn(move || {
+    (0..to).step_by(wide::<T>()).map(move |first| {
         let left = to - first;
-        let width = if left > lanes::<T>() { 2 * lanes::<T>() } else { lanes::<T>() };
-        let panel = Panel { first, columns: width.min(left), width };
-        first += panel.columns;
-        (left > 0).then_some(panel)
+        let width = if left > lanes::<T>() { wide::<T>() } else { lanes::<T>() };
+        Panel { first, columns: width.min(left), width }
     })
 }
 
@@ -44,72 +45,103 @@ pub(super) fn padded<T>(to: usize) -> usize {
     panels::<T>(to).map(|panel| panel.width).sum()
 }
 
-/// out = a b, or out += a b; a and out lie row after row, b panel after panel, and in each row after row.
+/// Where the rows of a factor lie: in strips, one after the other for the sum, but anywhere in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Strips {
+    pub(super) count: usize,
+    /// Entries of a row in a strip.
+    pub(super) length: usize,
+    /// From one strip of a row to the next.
+    pub(super) apart: usize,
+    /// From one row to the next.
+    pub(super) step: usize,
+}
+
+impl Strips {
+    /// Row after row without gaps.
+    pub(super) fn rows_of(length: usize) -> Self {
+        Self { count: 1, length, apart: 0, step: length }
+    }
+}
+
+/// The panel's columns of out = a b, or out += a b, for some rows: `out` starts at the panel's first column and has `stride`
+/// entries a row, `b` has the panel alone, row after row.
 #[inline(always)]
-pub(super) fn multiply<T: Real>(out: &mut [T], a: &[T], b: &[T], [from, to]: [usize; 2], accumulate: bool) {
-    for panel in panels::<T>(to) {
-        let b = &b[panel.first * from..][..panel.width * from];
-        let out = (&mut out[panel.first..], panel.columns);
-        match (size_of::<T>(), panel.width) {
-            (4, 16) => by_rows::<T, 8, 2>(out, a, b, [from, to], accumulate),
-            (4, _) => by_rows::<T, 8, 1>(out, a, b, [from, to], accumulate),
-            (_, 8) => by_rows::<T, 4, 2>(out, a, b, [from, to], accumulate),
-            _ => by_rows::<T, 4, 1>(out, a, b, [from, to], accumulate),
-        }
+pub(super) fn multiply<T: Real>(
+    panel: Panel,
+    rows: usize,
+    (out, stride): (&mut [T], usize),
+    (a, strips): (&[T], Strips),
+    b: &[T],
+    accumulate: bool,
+) {
+    let out = (out, stride, panel.columns);
+    match (size_of::<T>(), panel.width) {
+        (4, 16) => by_rows::<T, 8, 2>(rows, out, (a, strips), b, accumulate),
+        (4, _) => by_rows::<T, 8, 1>(rows, out, (a, strips), b, accumulate),
+        (_, 8) => by_rows::<T, 4, 2>(rows, out, (a, strips), b, accumulate),
+        _ => by_rows::<T, 4, 1>(rows, out, (a, strips), b, accumulate),
     }
 }
 
 #[inline(always)]
 fn by_rows<T: Real, const L: usize, const H: usize>(
-    (out, columns): (&mut [T], usize),
-    a: &[T],
+    rows: usize,
+    (out, stride, columns): (&mut [T], usize, usize),
+    (a, strips): (&[T], Strips),
     b: &[T],
-    [from, to]: [usize; 2],
     accumulate: bool,
 ) {
-    let whole = a.len() / from / ROWS * ROWS;
-    let (many, few) = a.split_at(whole * from);
-    let mut outs = out.chunks_mut(to);
-    for a in many.chunks_exact(ROWS * from) {
-        block::<T, L, H, ROWS>((&mut outs, columns), a, b, from, accumulate);
+    let mut row = 0;
+    // As many at a time as registers hold, then what is left.
+    macro_rules! blocks {
+        ($($at_once:expr),*) => {$(
+            while rows - row >= $at_once {
+                let out = (&mut out[row * stride..], stride, columns);
+                block::<T, L, H, { $at_once }>(out, (&a[row * strips.step..], strips), b, accumulate);
+                row += $at_once;
+            }
+        )*};
     }
-    for a in few.chunks_exact(from) {
-        block::<T, L, H, 1>((&mut outs, columns), a, b, from, accumulate);
-    }
+    blocks!(ROWS, 4, 2, 1);
 }
 
 /// R rows and H registers of L columns at once.
 #[inline(always)]
-fn block<'a, T: Real, const L: usize, const H: usize, const R: usize>(
-    (outs, columns): (&mut impl Iterator<Item = &'a mut [T]>, usize),
-    a: &[T],
+fn block<T: Real, const L: usize, const H: usize, const R: usize>(
+    (out, stride, columns): (&mut [T], usize, usize),
+    (a, strips): (&[T], Strips),
     b: &[T],
-    from: usize,
     accumulate: bool,
 ) {
-    let rows: [&[T]; R] = from_fn(|r| &a[r * from..][..from]);
     let mut sums = [[[T::zero(); L]; H]; R];
-    for (k, b) in b.chunks_exact(L * H).enumerate().take(from) {
-        let b: [[T; L]; H] = from_fn(
-            #[inline(always)]
-            |h| {
-                from_fn(
-                    #[inline(always)]
-                    |l| b[h * L + l],
-                )
-            },
-        );
-        for r in 0..R {
-            let factor = rows[r][k];
-            for h in 0..H {
-                sums[r][h] = from_fn(
-                    #[inline(always)]
-                    |l| factor.mul_add(b[h][l], sums[r][h][l]),
-                );
+    for (nth, b) in b.chunks_exact(strips.length * L * H).enumerate().take(strips.count) {
+        let mut rows: [&[T]; R] = [&[]; R];
+        for (r, row) in rows.iter_mut().enumerate() {
+            *row = &a[nth * strips.apart + r * strips.step..][..strips.length];
+        }
+        for (k, b) in (0..strips.length).zip(b.chunks_exact(L * H)) {
+            let b: [[T; L]; H] = from_fn(
+                #[inline(always)]
+                |h| {
+                    from_fn(
+                        #[inline(always)]
+                        |l| b[h * L + l],
+                    )
+                },
+            );
+            for r in 0..R {
+                let factor = rows[r][k];
+                for h in 0..H {
+                    sums[r][h] = from_fn(
+                        #[inline(always)]
+                        |l| factor.mul_add(b[h][l], sums[r][h][l]),
+                    );
+                }
             }
         }
     }
-    for (sums, out) in sums.into_iter().zip(outs) {
+    for (sums, out) in sums.into_iter().zip(out.chunks_mut(stride)) {
         for (h, sums) in sums.into_iter().enumerate() {
             let out = &mut out[h * L..];
             // A constant length first: a variable one would keep the sums out of registers.

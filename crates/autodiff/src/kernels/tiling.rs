@@ -4,10 +4,7 @@ use std::array::from_fn;
 use std::ops::Range;
 
 use super::geometry::Geometry;
-use super::transform::{Place, TILE};
-
-/// Tiles that a block has at least, so that its products are not too flat.
-const TILES: usize = 96;
+use super::transform::TILE;
 
 /// Tiles of 4x4 outputs in rows and columns, image after image.
 #[derive(Clone, Copy)]
@@ -37,9 +34,11 @@ impl Tiling {
         self.batch * self.rows
     }
 
-    /// Rows of tiles of a block of some `entries`, where a tile has `per_tile`.
-    pub(super) fn block_rows(&self, per_tile: usize, entries: usize) -> usize {
-        (entries / per_tile).max(TILES).div_ceil(self.columns).min(self.all_rows()).max(1)
+    /// Rows of tiles of a block of about this many tiles. Blocks are alike, and an even number if there are several.
+    pub(super) fn block_rows(&self, tiles: usize) -> usize {
+        let blocks = self.all_rows().div_ceil(tiles.div_ceil(self.columns).max(1));
+        let blocks = if blocks > 1 { blocks.next_multiple_of(2) } else { 1 };
+        self.all_rows().div_ceil(blocks).max(1)
     }
 
     /// First line, over all images, of a row of tiles.
@@ -47,25 +46,22 @@ impl Tiling {
         row / self.rows * self.to[0] + (row % self.rows * TILE).min(self.to[0])
     }
 
-    /// Where the outputs of a tile lie in memory that starts at line `first`.
-    pub(super) fn outputs(
-        &self,
-        (image, line, column): (usize, usize, usize),
-        first: usize,
-        channels: usize,
-    ) -> Place<TILE> {
-        let [height, width] = self.to;
-        let start = image * height;
-        Place {
-            rows: from_fn(|i| (line + i < height).then(|| (start + line + i - first) * width * channels)),
-            columns: from_fn(|j| (column + j < width).then(|| (column + j) * channels)),
-        }
+    /// The rows of tiles in `rows`: image, and first line of the output.
+    pub(super) fn corners(self, rows: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
+        rows.map(move |row| (row / self.rows, row % self.rows * TILE))
     }
+}
 
-    /// The tiles of some rows: image, and first line and column of the output.
-    pub(super) fn tiles(self, rows: Range<usize>) -> impl Iterator<Item = (usize, usize, usize)> {
-        rows.flat_map(move |row| {
-            (0..self.columns).map(move |column| (row / self.rows, row % self.rows * TILE, column * TILE))
-        })
-    }
+/// The lines of an image from `first` on, counted from the upper edge of a border; `zeros` where they lie in it.
+pub(super) fn lines<'a, T, const N: usize>(
+    images: (&'a [T], [usize; 2]),
+    (image, first, border): (usize, usize, usize),
+    zeros: &'a [T],
+) -> [&'a [T]; N] {
+    let (x, [height, _]) = images;
+    let line = zeros.len();
+    from_fn(|k| match (first + k).checked_sub(border).filter(|&y| y < height) {
+        Some(y) => &x[(image * height + y) * line..][..line],
+        None => zeros,
+    })
 }

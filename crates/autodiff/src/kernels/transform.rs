@@ -4,6 +4,7 @@
 //! error of the usual 1 and 2 (8e-7 instead of 1.8e-6 in f32; the direct sum has 1.6e-7).
 
 use std::array::from_fn;
+use std::ops::Range;
 
 use super::Real;
 
@@ -11,6 +12,8 @@ use super::Real;
 pub(super) const TILE: usize = 4;
 /// Inputs along a tile's side: tile + kernel - 1.
 pub(super) const SIDE: usize = 6;
+/// Places of a tile in the transformed domain.
+pub(super) const PLACES: usize = SIDE * SIDE;
 
 const A: f64 = 0.75;
 const B: f64 = 1.5;
@@ -22,34 +25,47 @@ type Lanes<T, const L: usize> = [T; L];
 
 #[inline(always)]
 fn add<T: Real, const L: usize>(x: Lanes<T, L>, y: Lanes<T, L>) -> Lanes<T, L> {
-    from_fn(|l| x[l] + y[l])
+    let mut out = x;
+    (0..L).for_each(|l| out[l] += y[l]);
+    out
 }
 
 #[inline(always)]
 fn sub<T: Real, const L: usize>(x: Lanes<T, L>, y: Lanes<T, L>) -> Lanes<T, L> {
-    from_fn(|l| x[l] - y[l])
+    let mut out = x;
+    (0..L).for_each(|l| out[l] = x[l] - y[l]);
+    out
 }
 
 #[inline(always)]
 fn times<T: Real, const L: usize>(factor: f64, x: Lanes<T, L>) -> Lanes<T, L> {
     let factor = T::round_from(factor);
-    from_fn(|l| factor * x[l])
+    let mut out = x;
+    (0..L).for_each(|l| out[l] = factor * x[l]);
+    out
+}
+
+/// factor x + y, rounded once.
+#[inline(always)]
+fn fused<T: Real, const L: usize>(factor: f64, x: Lanes<T, L>, y: Lanes<T, L>) -> Lanes<T, L> {
+    let factor = T::round_from(factor);
+    let mut out = y;
+    (0..L).for_each(|l| out[l] = factor.mul_add(x[l], y[l]));
+    out
 }
 
 /// B'd: six inputs to six places.
 #[inline(always)]
 fn input_axis<T: Real, const L: usize>(d: [Lanes<T, L>; 6]) -> [Lanes<T, L>; 6] {
-    let even_a = sub(d[4], times(B2, d[2]));
-    let odd_a = times(A, sub(d[3], times(B2, d[1])));
-    let even_b = sub(d[4], times(A2, d[2]));
-    let odd_b = times(B, sub(d[3], times(A2, d[1])));
+    let (even_a, odd_a) = (fused(-B2, d[2], d[4]), fused(-B2, d[1], d[3]));
+    let (even_b, odd_b) = (fused(-A2, d[2], d[4]), fused(-A2, d[1], d[3]));
     [
-        add(sub(times(A2 * B2, d[0]), times(A2 + B2, d[2])), d[4]),
-        add(even_a, odd_a),
-        sub(even_a, odd_a),
-        add(even_b, odd_b),
-        sub(even_b, odd_b),
-        add(sub(times(A2 * B2, d[1]), times(A2 + B2, d[3])), d[5]),
+        fused(A2 * B2, d[0], fused(-(A2 + B2), d[2], d[4])),
+        fused(A, odd_a, even_a),
+        fused(-A, odd_a, even_a),
+        fused(B, odd_b, even_b),
+        fused(-B, odd_b, even_b),
+        fused(A2 * B2, d[1], fused(-(A2 + B2), d[3], d[5])),
     ]
 }
 
@@ -60,17 +76,17 @@ fn output_axis<T: Real, const L: usize>(m: [Lanes<T, L>; 6]) -> [Lanes<T, L>; 4]
     let (gap_a, gap_b) = (sub(m[1], m[2]), sub(m[3], m[4]));
     [
         add(m[0], add(sum_a, sum_b)),
-        add(times(A, gap_a), times(B, gap_b)),
-        add(times(A2, sum_a), times(B2, sum_b)),
-        add(add(times(A * A2, gap_a), times(B * B2, gap_b)), m[5]),
+        fused(A, gap_a, times(B, gap_b)),
+        fused(A2, sum_a, times(B2, sum_b)),
+        fused(A * A2, gap_a, fused(B * B2, gap_b, m[5])),
     ]
 }
 
 /// A g: four outputs to six places.
 #[inline(always)]
 fn output_adjoint_axis<T: Real, const L: usize>(g: [Lanes<T, L>; 4]) -> [Lanes<T, L>; 6] {
-    let (even_a, odd_a) = (add(g[0], times(A2, g[2])), add(times(A, g[1]), times(A * A2, g[3])));
-    let (even_b, odd_b) = (add(g[0], times(B2, g[2])), add(times(B, g[1]), times(B * B2, g[3])));
+    let (even_a, odd_a) = (fused(A2, g[2], g[0]), fused(A, g[1], times(A * A2, g[3])));
+    let (even_b, odd_b) = (fused(B2, g[2], g[0]), fused(B, g[1], times(B * B2, g[3])));
     [g[0], add(even_a, odd_a), sub(even_a, odd_a), add(even_b, odd_b), sub(even_b, odd_b), g[3]]
 }
 
@@ -82,8 +98,8 @@ const AT_B: f64 = 2.0 * B2 * (B2 - A2);
 /// G w: three weights to six places.
 #[inline(always)]
 fn weight_axis<T: Real, const L: usize>(w: [Lanes<T, L>; 3]) -> [Lanes<T, L>; 6] {
-    let (even_a, odd_a) = (add(times(1.0 / AT_A, w[0]), times(A2 / AT_A, w[2])), times(A / AT_A, w[1]));
-    let (even_b, odd_b) = (add(times(1.0 / AT_B, w[0]), times(B2 / AT_B, w[2])), times(B / AT_B, w[1]));
+    let (even_a, odd_a) = (fused(1.0 / AT_A, w[0], times(A2 / AT_A, w[2])), times(A / AT_A, w[1]));
+    let (even_b, odd_b) = (fused(1.0 / AT_B, w[0], times(B2 / AT_B, w[2])), times(B / AT_B, w[1]));
     let zero = times(1.0 / AT_ZERO, w[0]);
     [zero, add(even_a, odd_a), sub(even_a, odd_a), add(even_b, odd_b), sub(even_b, odd_b), w[2]]
 }
@@ -94,28 +110,38 @@ fn weight_adjoint_axis<T: Real, const L: usize>(u: [Lanes<T, L>; 6]) -> [Lanes<T
     let (sum_a, sum_b) = (add(u[1], u[2]), add(u[3], u[4]));
     let (gap_a, gap_b) = (sub(u[1], u[2]), sub(u[3], u[4]));
     [
-        add(times(1.0 / AT_ZERO, u[0]), add(times(1.0 / AT_A, sum_a), times(1.0 / AT_B, sum_b))),
-        add(times(A / AT_A, gap_a), times(B / AT_B, gap_b)),
-        add(add(times(A2 / AT_A, sum_a), times(B2 / AT_B, sum_b)), u[5]),
+        fused(1.0 / AT_ZERO, u[0], fused(1.0 / AT_A, sum_a, times(1.0 / AT_B, sum_b))),
+        fused(A / AT_A, gap_a, times(B / AT_B, gap_b)),
+        fused(A2 / AT_A, sum_a, fused(B2 / AT_B, sum_b, u[5])),
     ]
 }
 
-/// Applies a map along both axes of a square.
+/// Applies a map along both axes of a square whose columns outside `inside` are zero.
 #[inline(always)]
 fn both_axes<T: Real, const L: usize, const N: usize, const M: usize>(
+    inside: &Range<usize>,
     load: impl Fn(usize, usize) -> Lanes<T, L>,
     axis: impl Fn([Lanes<T, L>; N]) -> [Lanes<T, L>; M],
     mut store: impl FnMut(usize, usize, Lanes<T, L>),
 ) {
     let mut half = [[[T::zero(); L]; N]; M];
     for j in 0..N {
-        let column = axis(from_fn(|i| load(i, j)));
+        let mut column = [[T::zero(); L]; M];
+        if inside.start <= j && j < inside.end {
+            let mut entries = [[T::zero(); L]; N];
+            (0..N).for_each(
+                #[inline(always)]
+                |i| entries[i] = load(i, j),
+            );
+            column = axis(entries);
+        }
         for (half, entry) in half.iter_mut().zip(column) {
             half[j] = entry;
         }
     }
     for (i, row) in half.into_iter().enumerate() {
-        for (j, entry) in axis(row).into_iter().enumerate() {
+        let row = axis(row);
+        for (j, entry) in row.into_iter().enumerate() {
             store(i, j, entry);
         }
     }
@@ -142,71 +168,97 @@ macro_rules! for_channels {
     }};
 }
 
+/// # Safety
+///
+/// There are L entries at `x`.
 #[inline(always)]
-fn read<T: Real, const L: usize>(x: &[T], at: usize) -> Lanes<T, L> {
-    let mut out = [T::zero(); L];
-    out.copy_from_slice(&x[at..at + L]);
-    out
+unsafe fn read<T: Real, const L: usize>(x: *const T) -> Lanes<T, L> {
+    // SAFETY: the caller's promise; an array of T may lie wherever a T may.
+    unsafe { x.cast::<Lanes<T, L>>().read() }
 }
 
-/// Where the rows and the columns of a tile start in memory, those of them that lie in the image.
-pub(super) struct Place<const N: usize> {
-    pub(super) rows: [Option<usize>; N],
-    pub(super) columns: [Option<usize>; N],
+/// # Safety
+///
+/// There is room for L entries at `x`.
+#[inline(always)]
+unsafe fn write<T: Real, const L: usize>(x: *mut T, entries: Lanes<T, L>) {
+    // SAFETY: the caller's promise; an array of T may lie wherever a T may.
+    unsafe { x.cast::<Lanes<T, L>>().write(entries) }
 }
 
-impl<const N: usize> Place<N> {
+/// A square of an image: its lines, which are zeros outside the image, where its first column lies in them, and which of
+/// its columns lie in the image.
+pub(super) struct Window<'a, T, const N: usize> {
+    lines: [&'a [T]; N],
+    /// The first column, counted from the left edge of a border of this many columns.
+    first: usize,
+    border: usize,
+    inside: Range<usize>,
+}
+
+impl<'a, T, const N: usize> Window<'a, T, N> {
+    /// The square that starts at column `first`, counted from the left edge of a border.
     #[inline(always)]
-    fn at(&self, i: usize, j: usize) -> Option<usize> {
-        Some(self.rows[i]? + self.columns[j]?)
+    pub(super) fn new(lines: [&'a [T]; N], first: usize, border: usize, width: usize) -> Self {
+        let end = (width + border).saturating_sub(first).min(N);
+        Self { lines, first, border, inside: border.saturating_sub(first).min(end)..end }
     }
 
-    /// The channels of every entry; zeros outside the image.
+    /// The first column's places in all lines, of which only the columns inside may be read.
     #[inline(always)]
-    fn entries<'a, T>(&self, x: &'a [T], zeros: &'a [T]) -> [[&'a [T]; N]; N] {
-        from_fn(|i| from_fn(|j| self.at(i, j).map_or(zeros, |at| &x[at..at + zeros.len()])))
+    fn starts(&self, channels: usize) -> [*const T; N] {
+        let reach = if self.inside.is_empty() { 0 } else { self.first + self.inside.end - self.border };
+        assert!(self.lines.iter().all(|line| line.len() >= reach * channels), "a line is too short");
+        let shift = self.first as isize - self.border as isize;
+        self.lines.map(
+            #[inline(always)]
+            |line| line.as_ptr().wrapping_offset(shift * channels as isize),
+        )
     }
 }
 
-/// Where the channels of the tile go, or come from, place by place.
+/// Transforms a 6x6 tile of inputs. Place p of the result goes to `out[p * plane..]`.
 #[inline(always)]
-fn places<T>(out: &mut [T], plane: usize, channels: usize) -> [&mut [T]; SIDE * SIDE] {
-    let mut planes = out.chunks_mut(plane);
-    from_fn(|_| planes.next().map_or(&mut [][..], |p| &mut p[..channels]))
-}
-
-/// Transforms a 6x6 tile of inputs with `zeros.len()` channels. Place p of the result goes to `out[p * plane..]`.
-#[inline(always)]
-pub(super) fn input<T: Real>(x: &[T], place: &Place<SIDE>, zeros: &[T], out: &mut [T], plane: usize) {
-    let (entries, out) = (place.entries(x, zeros), places(out, plane, zeros.len()));
-    for_channels!(T, zeros.len(), |channel, L| both_axes::<T, L, 6, 6>(
+pub(super) fn input<T: Real>(channels: usize, window: &Window<'_, T, SIDE>, out: &mut [T], plane: usize) {
+    assert!(out.len() >= (PLACES - 1) * plane + channels, "no room for a tile");
+    let (starts, out) = (window.starts(channels), out.as_mut_ptr());
+    for_channels!(T, channels, |channel, L| both_axes::<T, L, SIDE, SIDE>(
+        &window.inside,
         #[inline(always)]
-        |i, j| read(entries[i][j], channel),
+        // SAFETY: the column lies inside, so the window knows the line to have all of its channels.
+        |i, j| unsafe { read(starts[i].wrapping_add(j * channels + channel)) },
         input_axis,
         #[inline(always)]
-        |i, j, entry| out[i * SIDE + j][channel..][..L].copy_from_slice(&entry),
+        // SAFETY: asserted above for the last place and the last channel.
+        |i, j, entry| unsafe { write(out.add((i * SIDE + j) * plane + channel), entry) },
     ));
 }
 
-/// Transforms the products of one tile to its 4x4 outputs, those of them that lie in the image.
+/// Transforms the products of one tile to its 4x4 outputs, and writes the first `rows` and `columns` of them; the lines of y
+/// are `line` entries long.
 #[inline(always)]
 pub(super) fn output<T: Real>(
     channels: usize,
     products: &[T],
     plane: usize,
     y: &mut [T],
-    place: &Place<TILE>,
+    line: usize,
+    [rows, columns]: [usize; 2],
 ) {
-    let places: [[Option<usize>; TILE]; TILE] = from_fn(|i| from_fn(|j| place.at(i, j)));
-    let products: [&[T]; SIDE * SIDE] = from_fn(|p| &products[p * plane..p * plane + channels]);
-    for_channels!(T, channels, |channel, L| both_axes::<T, L, 6, 4>(
+    assert!(products.len() >= (PLACES - 1) * plane + channels, "a tile lacks products");
+    assert!(y.len() >= (rows - 1) * line + columns * channels, "no room for a tile's outputs");
+    let (products, y) = (products.as_ptr(), y.as_mut_ptr());
+    for_channels!(T, channels, |channel, L| both_axes::<T, L, SIDE, TILE>(
+        &(0..SIDE),
         #[inline(always)]
-        |i, j| read(products[i * SIDE + j], channel),
+        // SAFETY: asserted above for the last place and the last channel.
+        |i, j| unsafe { read(products.add((i * SIDE + j) * plane + channel)) },
         output_axis,
         #[inline(always)]
         |i, j, entry| {
-            if let Some(at) = places[i][j] {
-                y[at + channel..][..L].copy_from_slice(&entry);
+            if i < rows && j < columns {
+                // SAFETY: asserted above for the last row, column and channel.
+                unsafe { write(y.add(i * line + j * channels + channel), entry) }
             }
         },
     ));
@@ -215,19 +267,22 @@ pub(super) fn output<T: Real>(
 /// The adjoint of [`output`]: from 4x4 outputs to 36 places.
 #[inline(always)]
 pub(super) fn output_adjoint<T: Real>(
-    y: &[T],
-    place: &Place<TILE>,
-    zeros: &[T],
+    channels: usize,
+    window: &Window<'_, T, TILE>,
     out: &mut [T],
     plane: usize,
 ) {
-    let (entries, out) = (place.entries(y, zeros), places(out, plane, zeros.len()));
-    for_channels!(T, zeros.len(), |channel, L| both_axes::<T, L, 4, 6>(
+    assert!(out.len() >= (PLACES - 1) * plane + channels, "no room for a tile");
+    let (starts, out) = (window.starts(channels), out.as_mut_ptr());
+    for_channels!(T, channels, |channel, L| both_axes::<T, L, TILE, SIDE>(
+        &window.inside,
         #[inline(always)]
-        |i, j| read(entries[i][j], channel),
+        // SAFETY: the column lies inside, so the window knows the line to have all of its channels.
+        |i, j| unsafe { read(starts[i].wrapping_add(j * channels + channel)) },
         output_adjoint_axis,
         #[inline(always)]
-        |i, j, entry| out[i * SIDE + j][channel..][..L].copy_from_slice(&entry),
+        // SAFETY: asserted above for the last place and the last channel.
+        |i, j, entry| unsafe { write(out.add((i * SIDE + j) * plane + channel), entry) },
     ));
 }
 
@@ -240,7 +295,8 @@ pub(super) fn weights<T: Real>(
     out: &mut [T],
     plane: usize,
 ) {
-    for_channels!(T, channels, |channel, L| both_axes::<T, L, 3, 6>(
+    for_channels!(T, channels, |channel, L| both_axes::<T, L, 3, SIDE>(
+        &(0..3),
         #[inline(always)]
         |i, j| {
             let tap = if flipped { 8 - (3 * i + j) } else { 3 * i + j };
@@ -255,9 +311,14 @@ pub(super) fn weights<T: Real>(
 /// The adjoint of [`weights`].
 #[inline(always)]
 pub(super) fn weights_adjoint<T: Real>(channels: usize, u: &[T], plane: usize, w: &mut [T]) {
-    for_channels!(T, channels, |channel, L| both_axes::<T, L, 6, 3>(
+    for_channels!(T, channels, |channel, L| both_axes::<T, L, SIDE, 3>(
+        &(0..SIDE),
         #[inline(always)]
-        |i, j| read(u, (i * SIDE + j) * plane + channel),
+        |i, j| {
+            let mut out = [T::zero(); L];
+            out.copy_from_slice(&u[(i * SIDE + j) * plane + channel..][..L]);
+            out
+        },
         weight_adjoint_axis,
         #[inline(always)]
         |i, j, entry: Lanes<T, L>| {

@@ -159,6 +159,7 @@ fn name(kind: &Kind) -> String {
         Kind::Linear(rule, _) => format!("`{}`", rule.name()),
         Kind::Bilinear(rule, ..) => format!("`{}`", rule.name()),
         Kind::Elementwise(rule, _) => format!("`{}`", rule.name()),
+        Kind::RowWise(rule, _) => format!("`{}`", rule.name()),
         Kind::Frozen(rule, _) => format!("`{}`", rule.name()),
         Kind::Named(_) | Kind::Input(_) | Kind::Constant(_) => "nothing".into(),
     }

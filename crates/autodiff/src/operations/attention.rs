@@ -19,8 +19,13 @@ impl Value {
         let rank = self.rank();
         let width = self.dim(rank.saturating_sub(1))?;
         let scale = scale.unwrap_or(1.0 / (width as f64).sqrt());
-        // Scaling the queries is cheaper than scaling the scores.
-        let mut scores = self.scale(scale)?.matmul_transposed(keys)?;
+        let scores = self.matmul_transposed(keys)?;
+        if scores.elem_count() > 0
+            && let Some(shares) = scores.masked_softmax(scale, mask)
+        {
+            return shares.matmul(values);
+        }
+        let mut scores = scores.scale(scale)?;
         if let Some(mask) = mask {
             scores = scores.add(mask)?;
         }

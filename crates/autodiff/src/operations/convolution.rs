@@ -1,9 +1,11 @@
 //! Convolutions and transposed convolutions in one and two dimensions, in PyTorch's layouts.
 
-use candle_core::Tensor;
+use candle_core::{Tensor, WithDType};
 
 use crate::error::shape;
 use crate::host::{Host, for_real, tensor};
+use crate::kernels::Real;
+use crate::kernels::chain::Program;
 use crate::kernels::convolution::{self, Geometry};
 use crate::order::Order;
 use crate::rule::{Axes, Axis, Bilinear, Index};
@@ -62,6 +64,21 @@ impl Convolution {
         [self.geometry.out_channels, self.geometry.in_channels / self.geometry.groups, h, w]
     }
 
+    /// The value of one pair, and what `after` makes of its entries, which lie channels last; on the CPU alone.
+    pub(crate) fn value_then<T: Real + WithDType>(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        after: &Program<'_, T>,
+    ) -> Result<Tensor> {
+        let images = Order::channels_last();
+        let (x, weight) = (images.pack(x)?, weight.contiguous()?);
+        let (x, weight) = (Host::open("convolution", &x)?, Host::open("convolution", &weight)?);
+        let pairs = [(x.slice::<T>()?, weight.slice::<T>()?)];
+        let out = convolution::forward(&self.geometry, &pairs, Some(after));
+        images.unpack(&tensor(out, &images.dims(&self.small_shape()))?)
+    }
+
     /// Runs a map on pairs of images and weights, or of images and images; images travel channels last.
     fn run(&self, map: Map, pairs: &[(&Tensor, &Tensor)], swap: bool) -> Result<Tensor> {
         let images = Order::channels_last();
@@ -92,15 +109,15 @@ impl Convolution {
                 Map::InputAdjoint => self.large_shape(),
                 Map::WeightAdjoint => self.weight_shape(),
             };
-            let mut out = vec![<T as Default>::default(); shape.iter().product()];
-            match map {
-                Map::Forward => convolution::forward(&self.geometry, &slices, &mut out),
-                Map::InputAdjoint => convolution::input_adjoint(&self.geometry, &slices, &mut out),
+            let out = match map {
+                Map::Forward => convolution::forward::<T>(&self.geometry, &slices, None),
+                Map::InputAdjoint => convolution::input_adjoint::<T>(&self.geometry, &slices),
                 Map::WeightAdjoint => {
-                    convolution::weight_adjoint(&self.geometry, &slices, &mut out);
+                    let mut out = vec![<T as Default>::default(); shape.iter().product()];
+                    convolution::weight_adjoint::<T>(&self.geometry, &slices, &mut out);
                     return tensor(out, &shape);
                 }
-            }
+            };
             images.unpack(&tensor(out, &images.dims(&shape))?)
         })
     }
@@ -122,6 +139,10 @@ impl Bilinear for Convolution {
     fn adjoint_right(&self, pairs: &[(&Tensor, &Tensor)]) -> Result<Tensor> {
         // Pairs are (g, x): the weight's adjoint wants the large side first, which is x, or g where transposed.
         self.run(Map::WeightAdjoint, pairs, !self.transposed)
+    }
+
+    fn multiplications(&self, [_, weight]: [&[usize]; 2], _: &[usize]) -> usize {
+        self.small_shape().iter().product::<usize>() * weight[1..].iter().product::<usize>()
     }
 
     fn axes(&self, [x, weight]: [&[usize]; 2], y: &[usize]) -> Option<Axes> {

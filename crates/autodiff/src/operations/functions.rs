@@ -25,9 +25,9 @@ fn times_x(x: f64, f: Taylor) -> Taylor {
 }
 
 #[inline(always)]
-fn sigmoid(x: f64) -> Taylor {
+fn sigmoid(x: f64, single: bool) -> Taylor {
     // The form that cannot overflow.
-    let e = exp(-x.abs());
+    let e = exp(-x.abs(), single);
     let whole = 1.0 / (1.0 + e);
     let s = if x >= 0.0 { whole } else { e * whole };
     let first = e * whole * whole;
@@ -35,26 +35,26 @@ fn sigmoid(x: f64) -> Taylor {
 }
 
 #[inline(always)]
-fn tanh(x: f64) -> Taylor {
-    let t = elementary::tanh(x);
+fn tanh(x: f64, single: bool) -> Taylor {
+    let t = elementary::tanh(x, single);
     let first = 1.0 - t * t;
     [t, first, -2.0 * t * first, first * (6.0 * t * t - 2.0)]
 }
 
 #[inline(always)]
-fn softplus(x: f64) -> Taylor {
-    let [s, first, second, _] = sigmoid(x);
-    [x.max(0.0) + exp(-x.abs()).ln_1p(), s, first, second]
+fn softplus(x: f64, single: bool) -> Taylor {
+    let [s, first, second, _] = sigmoid(x, single);
+    [x.max(0.0) + exp(-x.abs(), single).ln_1p(), s, first, second]
 }
 
 #[inline(always)]
-fn gelu(x: f64) -> Taylor {
-    let (density, cumulative) = normal(x);
+fn gelu(x: f64, single: bool) -> Taylor {
+    let (density, cumulative) = normal(x, single);
     [x * cumulative, cumulative + x * density, density * (2.0 - x * x), x * density * (x * x - 4.0)]
 }
 
 #[inline(always)]
-fn gelu_tanh(x: f64) -> Taylor {
+fn gelu_tanh(x: f64, single: bool) -> Taylor {
     const SCALE: f64 = 0.797_884_560_802_865_4; // sqrt(2 / pi)
     const CUBIC: f64 = 0.044_715;
     let inner = [
@@ -63,7 +63,7 @@ fn gelu_tanh(x: f64) -> Taylor {
         SCALE * 6.0 * CUBIC * x,
         SCALE * 6.0 * CUBIC,
     ];
-    let gate = compose(tanh(inner[0]), inner).map(|d| 0.5 * d);
+    let gate = compose(tanh(inner[0], single), inner).map(|d| 0.5 * d);
     times_x(x, [gate[0] + 0.5, gate[1], gate[2], gate[3]])
 }
 
@@ -84,16 +84,22 @@ fn raise(x: f64, p: f64) -> f64 {
 
 /// Declares a function without parameters and the method that applies it.
 macro_rules! functions {
-    ($($(#[$doc:meta])* $method:ident, $rule:ident, curved: $curved:expr, |$order:ident, $x:ident| $derivative:expr;)*) => {
+    ($($(#[$doc:meta])* $method:ident, $rule:ident, curved: $curved:expr, |$order:ident, $x:ident $(, $single:ident)?| $derivative:expr;)*) => {
         $(
             #[derive(Debug)]
-            struct $rule;
+            pub(super) struct $rule;
             impl Elementwise for $rule {
                 fn name(&self) -> &'static str {
                     stringify!($method)
                 }
                 #[inline(always)]
                 fn derivative(&self, $order: usize, $x: f64) -> f64 {
+                    $(let $single = false;)?
+                    $derivative
+                }
+                #[inline(always)]
+                fn derivative_single(&self, $order: usize, $x: f64) -> f64 {
+                    $(let $single = true;)?
                     $derivative
                 }
                 fn is_curved(&self) -> bool {
@@ -128,7 +134,8 @@ fn piece(order: usize, value: f64, slope: f64) -> f64 {
 functions! {
     /// max(x, 0), with slope 0 at 0 (PyTorch's choice).
     relu, Relu, curved: false, |order, x| {
-        if x > 0.0 { piece(order, x, 1.0) } else { piece(order, x.clamp(0.0, f64::INFINITY), 0.0) }
+        // No wider numbers are needed for single precision: the compiler sees through both choices.
+        piece(order, if x < 0.0 { 0.0 } else { x }, if x > 0.0 { 1.0 } else { 0.0 })
     };
     /// min(max(x, 0), 6), with slope 0 at both kinks.
     relu6, Relu6, curved: false, |order, x| {
@@ -151,31 +158,31 @@ functions! {
         piece(order, (x / 6.0 + 0.5).clamp(0.0, 1.0), if x > -3.0 && x < 3.0 { 1.0 / 6.0 } else { 0.0 })
     };
     /// Hyperbolic tangent.
-    tanh, Tanh, curved: true, |order, x| tanh(x)[order];
+    tanh, Tanh, curved: true, |order, x, single| tanh(x, single)[order];
     /// 1 / (1 + exp(-x)).
-    sigmoid, Sigmoid, curved: true, |order, x| sigmoid(x)[order];
+    sigmoid, Sigmoid, curved: true, |order, x, single| sigmoid(x, single)[order];
     /// log(1 / (1 + exp(-x))), without overflow.
-    log_sigmoid, LogSigmoid, curved: true, |order, x| {
-        let d = softplus(-x);
+    log_sigmoid, LogSigmoid, curved: true, |order, x, single| {
+        let d = softplus(-x, single);
         [-d[0], d[1], -d[2], d[3]][order]
     };
     /// log(1 + exp(x)), without overflow.
-    softplus, Softplus, curved: true, |order, x| softplus(x)[order];
+    softplus, Softplus, curved: true, |order, x, single| softplus(x, single)[order];
     /// x / (1 + |x|).
     softsign, Softsign, curved: true, |order, x| {
         let d = 1.0 + x.abs();
         [x / d, 1.0 / (d * d), -2.0 * x.signum() / (d * d * d), 6.0 / (d * d * d * d)][order]
     };
     /// x Phi(x), the exact Gaussian error linear unit.
-    gelu_erf, GeluErf, curved: true, |order, x| gelu(x)[order];
+    gelu_erf, GeluErf, curved: true, |order, x, single| gelu(x, single)[order];
     /// The tanh approximation of the Gaussian error linear unit (candle's `gelu`, PyTorch's `approximate="tanh"`).
-    gelu, Gelu, curved: true, |order, x| gelu_tanh(x)[order];
+    gelu, Gelu, curved: true, |order, x, single| gelu_tanh(x, single)[order];
     /// x sigmoid(x).
-    silu, Silu, curved: true, |order, x| times_x(x, sigmoid(x))[order];
+    silu, Silu, curved: true, |order, x, single| times_x(x, sigmoid(x, single))[order];
     /// x tanh(softplus(x)).
-    mish, Mish, curved: true, |order, x| {
-        let inner = softplus(x);
-        times_x(x, compose(tanh(inner[0]), inner))[order]
+    mish, Mish, curved: true, |order, x, single| {
+        let inner = softplus(x, single);
+        times_x(x, compose(tanh(inner[0], single), inner))[order]
     };
     /// The self-normalising exponential linear unit (Klambauer et al. 2017).
     selu, Selu, curved: true, |order, x| {
@@ -185,7 +192,7 @@ functions! {
     };
     /// The error function.
     erf, Erf, curved: true, |order, x| {
-        let density = std::f64::consts::FRAC_2_SQRT_PI * exp(-x * x);
+        let density = std::f64::consts::FRAC_2_SQRT_PI * exp(-x * x, false);
         match order {
             0 => libm::erf(x),
             1 => density,
@@ -194,7 +201,7 @@ functions! {
         }
     };
     /// exp(x).
-    exp, Exp, curved: true, |_order, x| exp(x);
+    exp, Exp, curved: true, |_order, x, single| exp(x, single);
     /// Natural logarithm.
     log, Log, curved: true, |order, x| if order == 0 { x.ln() } else { power(-1.0, order - 1, x) };
     /// sin(x).
@@ -247,7 +254,7 @@ impl Elementwise for Elu {
         } else if order == 0 {
             self.0 * x.exp_m1()
         } else {
-            self.0 * exp(x)
+            self.0 * exp(x, false)
         }
     }
 }

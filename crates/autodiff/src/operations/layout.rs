@@ -7,7 +7,7 @@ use crate::axes::reshaped;
 use crate::error::shape;
 use crate::order::Order;
 use crate::rule::{Axes, Axis, Index, Linear};
-use crate::{Error, Result, Value, device};
+use crate::{Error, Result, Value, device, pointwise};
 
 /// A linear operation with one argument.
 fn only<'a>(arguments: &[Option<&'a Tensor>]) -> Result<&'a Tensor> {
@@ -46,10 +46,26 @@ pub(crate) struct Reshape {
 layout_rule!(
     Reshape,
     "reshape",
-    |r, x| x.reshape(r.to.as_slice())?,
-    |r, g| g.reshape(r.from.as_slice())?,
+    |r, x| in_shape(x, &r.to)?,
+    |r, g| in_shape(g, &r.from)?,
     |r, _from, _to| reshaped(&r.from, &r.to)
 );
+
+/// The same entries in another shape: a view where only axes of length 1 come and go, whatever the strides.
+fn in_shape(x: &Tensor, to: &[usize]) -> Result<Tensor> {
+    let longer = |dims: &[usize]| dims.iter().copied().filter(|&n| n != 1).collect::<Vec<_>>();
+    if x.is_contiguous() || longer(x.dims()) != longer(to) {
+        return Ok(x.reshape(to)?);
+    }
+    let mut view = x.clone();
+    for axis in (0..x.rank()).rev().filter(|&axis| x.dims()[axis] == 1) {
+        view = view.squeeze(axis)?;
+    }
+    for axis in (0..to.len()).filter(|&axis| to[axis] == 1) {
+        view = view.unsqueeze(axis)?;
+    }
+    Ok(view)
+}
 
 #[derive(Debug)]
 struct Permute {
@@ -75,19 +91,54 @@ struct Narrow {
     length: usize,
     full: usize,
 }
-layout_rule!(
-    Narrow,
-    "narrow",
-    |r, x| x.narrow(r.axis, r.start, r.length)?,
-    |r, g| Order::along(g, r.axis, |g, axis| g.pad_with_zeros(axis, r.start, r.full - r.start - r.length))?,
-    |r, from, to| Some(surrounded(
-        r.axis,
-        [r.start, r.length, r.full - r.start - r.length],
-        from[0],
-        to,
-        true
-    ))
-);
+impl Linear for Narrow {
+    fn name(&self) -> &'static str {
+        "narrow"
+    }
+
+    fn apply(&self, arguments: &[Option<&Tensor>], _: Option<&Tensor>) -> Result<Tensor> {
+        Ok(only(arguments)?.narrow(self.axis, self.start, self.length)?)
+    }
+
+    fn adjoint(&self, _: usize, g: &Tensor, _: Option<&Tensor>) -> Result<Tensor> {
+        Order::along(g, self.axis, |g, axis| g.pad_with_zeros(axis, self.start, self.after()))
+    }
+
+    /// Adds where g goes, and copies the rest: parts of one tensor, such as queries, keys and values, are put together
+    /// without zeros.
+    fn add_adjoint(
+        &self,
+        argument: usize,
+        g: &Tensor,
+        fixed: Option<&Tensor>,
+        sum: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let Some(sum) = sum else { return self.adjoint(argument, g, fixed) };
+        let lies = Order::of(sum);
+        let (sum, axis) = (lies.pack(sum)?, lies.place(self.axis));
+        let within = pointwise::plus(&lies.pack(g)?, &sum.narrow(axis, self.start, self.length)?)?;
+        let mut parts = vec![within];
+        if self.start > 0 {
+            parts.insert(0, sum.narrow(axis, 0, self.start)?);
+        }
+        if self.after() > 0 {
+            parts.push(sum.narrow(axis, self.start + self.length, self.after())?);
+        }
+        lies.unpack(&Tensor::cat(&parts, axis)?)
+    }
+
+    fn axes(&self, arguments: &[&[usize]], result: &[usize]) -> Option<Axes> {
+        let lengths = [self.start, self.length, self.after()];
+        Some(surrounded(self.axis, lengths, arguments[0], result, true))
+    }
+}
+
+impl Narrow {
+    /// Entries after the ones taken.
+    fn after(&self) -> usize {
+        self.full - self.start - self.length
+    }
+}
 
 #[derive(Debug)]
 struct Pad {

@@ -1,58 +1,17 @@
 //! Losses, as means over the examples of a batch unless said otherwise.
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use crate::error::shape;
-use crate::rule::Linear;
 use crate::{Result, Value};
 
-/// From the run's precision to f64, and back for derivatives.
-#[derive(Debug)]
-struct Widen;
-
-impl Linear for Widen {
-    fn name(&self) -> &'static str {
-        "widen"
-    }
-
-    /// Nothing but the precision to come back to.
-    fn fix(&self, arguments: &[&Tensor]) -> Result<Option<Tensor>> {
-        Ok(Some(Tensor::zeros(1, arguments[0].dtype(), arguments[0].device())?))
-    }
-
-    fn apply(&self, arguments: &[Option<&Tensor>], _: Option<&Tensor>) -> Result<Tensor> {
-        let x = arguments[0].ok_or_else(|| shape("widen", "nothing to widen"))?;
-        Ok(x.to_dtype(DType::F64)?)
-    }
-
-    fn adjoint(&self, _: usize, g: &Tensor, fixed: Option<&Tensor>) -> Result<Tensor> {
-        Ok(g.to_dtype(fixed.map_or(DType::F64, Tensor::dtype))?)
-    }
-}
-
 impl Value {
-    /// The same numbers in double precision.
-    fn widened(&self) -> Value {
-        self.builder.linear(Widen, &[self], self.dims())
-    }
-
     /// Mean cross-entropy of logits [n, c] against integer labels `[n]`, in nats.
     ///
     /// With label smoothing s the target is (1 - s) at the label plus s / c everywhere (Szegedy et al. 2016), as in
     /// PyTorch. Computed in f64 from the logits on: where the loss is small, a probability's distance from 1 is lost in f32.
     pub fn cross_entropy(&self, labels: &Value, smoothing: f64) -> Result<Value> {
-        if self.rank() != 2 {
-            return Err(shape(
-                "cross_entropy",
-                format!("logits must be [n, classes], found shape {:?}", self.dims()),
-            ));
-        }
-        let log_probabilities = self.widened().log_softmax(1)?;
-        let at_label = log_probabilities.gather(labels)?.mean_all()?.scale(smoothing - 1.0)?;
-        if smoothing == 0.0 {
-            return Ok(at_label);
-        }
-        at_label.add(&log_probabilities.mean_all()?.scale(-smoothing)?)
+        self.cross_entropies(labels, smoothing)?.mean_all()
     }
 
     /// Mean over all entries of (x - target)^2 (PyTorch's `MSELoss`).

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::broadcast::{Broadcast, common_shape};
 use crate::error::shape;
 use crate::host::{Host, for_real, tensor};
-use crate::kernels::matrix::{Matrix, multiply_add};
+use crate::kernels::matrix::{Matrix, multiply_add, written};
 use crate::rule::{Axes, Axis, Bilinear, Index};
 use crate::{Result, Value, device, pointwise};
 
@@ -54,6 +54,10 @@ impl Bilinear for MatMul {
         }
     }
 
+    fn multiplications(&self, [a, _]: [&[usize]; 2], c: &[usize]) -> usize {
+        c.iter().product::<usize>() * a[a.len() - 1]
+    }
+
     fn axes(&self, [a, b]: [&[usize]; 2], c: &[usize]) -> Option<Axes> {
         let mut axes = Axes::aligned(&[a, b], c);
         let one = |name, length| Axis::Product(vec![Index::free(name, length)]);
@@ -98,25 +102,37 @@ impl MatMul {
             return Broadcast::new(out_shape, sum.dims()).reduce(&sum);
         }
         for_real!("matmul", pairs[0].0, T => {
-            let mut out = vec![<T as Default>::default(); out_shape.iter().product()];
+            let length = out_shape.iter().product::<usize>();
             let rank = out_shape.len();
             let (rows, columns) = (out_shape[rank - 2], out_shape[rank - 1]);
             let out_strides = contiguous_strides(out_shape);
             // Where no batch axis is summed over, the first pair need not be added to anything.
             let own = out_shape[..rank - 2].iter().product::<usize>() == count;
-            for (nth, &pair) in pairs.iter().enumerate() {
-                let (left, right) = sides(pair);
-                let (l, r) = (Host::open("matmul", left.tensor)?, Host::open("matmul", right.tensor)?);
-                let (l_data, r_data) = (l.entries_from_first::<T>()?, r.entries_from_first::<T>()?);
-                for index in 0..count {
-                    let offset = |dims: &[usize], strides: &[usize]| batch_offset(batch, index, dims, strides);
-                    let lhs = view(&l_data[offset(left.tensor.dims(), l.strides())..], l.strides(), left.transposed);
-                    let rhs = view(&r_data[offset(right.tensor.dims(), r.strides())..], r.strides(), right.transposed);
-                    let inner = left.tensor.dims()[left.tensor.rank() - if left.transposed { 2 } else { 1 }];
-                    let start = offset(out_shape, &out_strides);
-                    multiply_add(&mut out[start..start + rows * columns], rows, columns, inner, lhs, rhs, nth > 0 || !own);
+            let add_all = |out: &mut [T]| -> Result<()> {
+                for (nth, &pair) in pairs.iter().enumerate() {
+                    let (left, right) = sides(pair);
+                    let (l, r) = (Host::open("matmul", left.tensor)?, Host::open("matmul", right.tensor)?);
+                    let (l_data, r_data) = (l.entries_from_first::<T>()?, r.entries_from_first::<T>()?);
+                    for index in 0..count {
+                        let offset = |dims: &[usize], strides: &[usize]| batch_offset(batch, index, dims, strides);
+                        let lhs = view(&l_data[offset(left.tensor.dims(), l.strides())..], l.strides(), left.transposed);
+                        let rhs = view(&r_data[offset(right.tensor.dims(), r.strides())..], r.strides(), right.transposed);
+                        let inner = left.tensor.dims()[left.tensor.rank() - if left.transposed { 2 } else { 1 }];
+                        let start = offset(out_shape, &out_strides);
+                        let out = &mut out[start..start + rows * columns];
+                        multiply_add(out, rows, columns, inner, lhs, rhs, nth > 0 || !own);
+                    }
                 }
-            }
+                Ok(())
+            };
+            let out = if own {
+                // SAFETY: there is a first pair, whose products, one for every matrix of the result, are written, not added.
+                unsafe { written(length, add_all) }?
+            } else {
+                let mut out = vec![<T as Default>::default(); length];
+                add_all(&mut out)?;
+                out
+            };
             tensor(out, out_shape)
         })
     }

@@ -17,15 +17,13 @@ impl Value {
         if axes == 0 || axes > self.rank() {
             return Err(shape("layer_norm", format!("{axes} trailing axes of shape {:?}", self.dims())));
         }
-        let over: Vec<usize> = (self.rank() - axes..self.rank()).collect();
-        self.standardised(&over, eps)?.scaled_and_shifted(weight, bias)
+        let flat = self.flatten_from(self.rank() - axes)?;
+        flat.standardised_rows(true, eps)?.reshape(self.dims())?.scaled_and_shifted(weight, bias)
     }
 
     /// x / sqrt(mean(x^2) + eps) over the last axis, times `weight` (Zhang & Sennrich 2019).
     pub fn rms_norm(&self, weight: Option<&Value>, eps: f64) -> Result<Value> {
-        let last = [self.rank().saturating_sub(1)];
-        let square = self.sqr()?.mean_keepdim(&last)?;
-        self.mul(&square.affine(1.0, eps)?.rsqrt()?)?.scaled_and_shifted(weight, None)
+        self.standardised_rows(false, eps)?.scaled_and_shifted(weight, None)
     }
 
     /// Normalises each of `groups` groups of channels (axis 1) of every example (Wu & He 2018).
@@ -44,7 +42,7 @@ impl Value {
             ));
         }
         let grouped = self.reshape(&[n, groups, self.elem_count() / (n * groups)])?;
-        let normal = grouped.standardised(&[2], eps)?.reshape(self.dims())?;
+        let normal = grouped.standardised_rows(true, eps)?.reshape(self.dims())?;
         normal.scaled_and_shifted(self.per_channel(weight)?.as_ref(), self.per_channel(bias)?.as_ref())
     }
 

@@ -76,6 +76,10 @@ impl Linear for Maximum {
         "max_pool2d"
     }
 
+    fn chooses(&self) -> bool {
+        true
+    }
+
     fn fix(&self, arguments: &[&Tensor]) -> Result<Option<Tensor>> {
         let images = Order::channels_last();
         let x = images.pack(arguments[0])?;

@@ -58,8 +58,8 @@ impl Linear for Rows {
 
 /// One entry along the last axis per index: argument 0 is [n, c], argument 1 the indices [n].
 #[derive(Debug)]
-struct Pick {
-    from: [usize; 2],
+pub(super) struct Pick {
+    pub(super) from: [usize; 2],
 }
 
 impl Pick {

@@ -67,6 +67,10 @@ pub(crate) fn large_cases() -> Vec<Case> {
             t.p("x")?.scale(0.05)?.add(t.x(0))?.max_pool2d(windows(3, 2, 1))
         })
         .with(Numbers::Apart(5e-4), &[2, 3, 80, 80]),
+        Case::new("large rows", &[("x", &[340, 100])], |t| {
+            let rows = t.p("x")?.layer_norm(1, None, None, 1e-3)?.softmax(1)?.scale(50.0)?;
+            rows.rms_norm(None, 1e-3)?.mean_keepdim(&[1])
+        }),
         Case::new("large avg_pool2d", &[("x", &[2, 3, 80, 80])], |t| t.p("x")?.avg_pool2d(windows(3, 2, 1))),
     ]
 }
@@ -270,6 +274,10 @@ fn normalisations() -> Vec<Case> {
         Case::new("rms_norm", &[("w", &[4]), ("x", &[2, 3, 4])], |t| {
             t.p("x")?.rms_norm(Some(&t.p("w")?), EPS)
         }),
+        Case::new("layer_norm of wide rows", &[("x", &[2, 19])], |t| {
+            t.p("x")?.layer_norm(1, None, None, EPS)
+        }),
+        Case::new("rms_norm of wide rows", &[("x", &[2, 19])], |t| t.p("x")?.rms_norm(None, EPS)),
         group_norm("group_norm", 2),
         group_norm("group_norm, one group", 1),
         group_norm("group_norm, one channel each", 4),
@@ -353,6 +361,8 @@ fn functions() -> Vec<Case> {
         of_linear("log_softmax, last axis", |x| x.log_softmax(1)),
         of_linear("log_softmax, first axis", |x| x.log_softmax(0)),
         Case::new("softmax, middle axis", &[("x", &[2, 4, 3])], |t| t.p("x")?.softmax(1)),
+        Case::new("softmax of wide rows", &[("x", &[2, 21])], |t| t.p("x")?.softmax(1)),
+        Case::new("softmax of a row of one", &[("x", &[3, 1])], |t| t.p("x")?.softmax(1)?.add(&t.p("x")?)),
         of_linear("softmax of large logits", |x| x.affine(3.0, 800.0)?.softmax(1)),
     ]
 }
@@ -471,6 +481,9 @@ fn losses() -> Vec<Case> {
         of_linear("cross_entropy of large logits", |x| x.affine(1.0, -900.0))
             .with(Numbers::Below(4), &[5])
             .loss(|t, y| y.cross_entropy(t.x(1), 0.0)),
+        Case::new("cross_entropy of wide rows", &[("x", &[2, 19])], |t| t.p("x"))
+            .with(Numbers::Below(19), &[2])
+            .loss(|t, y| y.cross_entropy(t.x(0), 0.1)),
         tokens("token_cross_entropy", 0.0),
         tokens("token_cross_entropy, smoothing", 0.2),
         of_linear("mse", Value::tanh).with(Numbers::Normal, &[5, 4]).loss(|t, y| y.mse(t.x(1))),

@@ -120,7 +120,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     if let Some(path) = &arguments.save {
         checkpoint::save(path, &tensors, &other.metadata)?;
     }
-    let converged = alignment.converged;
+    let (converged, kept_layers) = (alignment.converged, after.kept_layers);
     let result = Aligned {
         to: arguments.to.display().to_string(),
         groups: groups.iter().map(|group| group.size).collect(),
@@ -134,6 +134,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let point = Point::with_loss(loaded.loss);
     let mut envelope = Envelope::new("relief/align/1", seed, &loaded, point, (result, work));
     envelope.notes.extend(survey.note());
+    envelope.kept_layers = kept_layers;
     output::present(&arguments.run.print, &envelope, || human(&envelope))?;
     Ok(if converged { exit::Outcome::Done } else { exit::Outcome::NotConverged })
 }

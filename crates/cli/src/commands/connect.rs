@@ -153,8 +153,10 @@ fn envelope(
     let evaluations = 2 * survey.passes() * connection.t.len() + 1;
     let work = Work { products: 0, gradients, evaluations, seconds: begun.elapsed().as_secs_f64() };
     let point = Point::with_loss(loaded.loss);
+    let kept_layers = connection.curve.kept_layers;
     let mut envelope = Envelope::new("relief/connect/1", seed, loaded, point, (connection, work));
     envelope.notes.extend(survey.note());
+    envelope.kept_layers = kept_layers;
     envelope
 }
 
@@ -191,7 +193,7 @@ impl Picture<'_> {
             planes::spanned(&site, &points, &[MarkKind::End, MarkKind::End, MarkKind::Bend], Some(&trace))?;
         let mut scan = Scan::new(&planned.slice);
         let count = planned.slice.count();
-        let job = Job { points: &planned.slice, survey, what: "plane" };
+        let job = Job::new(&planned.slice, survey, "plane")?;
         if job.measure(&mut scan, count, &mut |_| Control::Continue)? == Control::Interrupt {
             return Ok(false);
         }
@@ -199,7 +201,8 @@ impl Picture<'_> {
         let rows =
             survey.found(&scan, &|_, values| Ok(values.chunks(columns).map(<[f64]>::to_vec).collect()))?;
         let surface = planned.found(rows, survey.cap);
-        let envelope = surface::envelope(run.seed, survey, &planned, surface, &scan, begun);
+        let mut envelope = surface::envelope(run.seed, survey, &planned, surface, &scan, begun);
+        envelope.kept_layers = job.kept_layers();
         let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
         output::write(&folder.file("plane.json"), format!("{json}\n").as_bytes())?;
         let saved = Results::of(&json, "the result")?.surfaces;

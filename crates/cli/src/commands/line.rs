@@ -129,7 +129,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
         planned.to
     );
     let slice = Slice::new(at, vec![planned.direction], vec![t.clone()])?;
-    let job = Job { points: &slice, survey: &survey, what: "line" };
+    let job = Job::new(&slice, &survey, "line")?;
     let order = (0..slice.count()).collect();
     let Some(found) = job.run(&arguments.scan, &context, order, &[slice.count()], &mut |_| Ok(false))? else {
         return Ok(exit::Outcome::Interrupted);
@@ -161,6 +161,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<exit::Outcome, Failure> {
     let point = Point::with_loss(loaded.loss);
     let mut envelope = Envelope::new("relief/line/1", seed, &loaded, point, (line, work));
     envelope.notes.extend(survey.note());
+    envelope.kept_layers = job.kept_layers();
     let json = serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
     let saved = Results::of(&json, "the result")?.lines;
     let characters = arguments.plot.then(|| lines::in_characters(&saved));

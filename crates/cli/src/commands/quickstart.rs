@@ -203,15 +203,17 @@ fn one(arguments: &Arguments, path: &str, bytes: &[u8]) -> Result<Option<One>, F
     let family = RandomDirection { seed, ..RandomDirection::default() };
     let site = Site { loaded: &loaded, run: &arguments.run, family, orthogonal: false, extent, path: &[] };
     let Some(planned) = Planned::new(&site, &choice)? else { return Ok(None) };
-    let survey = Survey::plain(&loaded);
+    let survey = Survey::plain(&loaded, &arguments.run);
     let mut found = Scan::new(&planned.slice);
-    let job = Job { points: &planned.slice, survey: &survey, what: path };
+    let job = Job::new(&planned.slice, &survey, path)?;
     if job.measure(&mut found, planned.slice.count(), &mut |_| Control::Continue)? == Control::Interrupt {
         return Ok(None);
     }
     let rows = survey.found(&found, &|_, values| Ok(values.chunks(GRID).map(<[f64]>::to_vec).collect()))?;
     let surface = planned.found(rows, None);
-    Ok(Some((eigenvalues, spectrum, surface::envelope(seed, &survey, &planned, surface, &found, begun))))
+    let mut surface = surface::envelope(seed, &survey, &planned, surface, &found, begun);
+    surface.kept_layers = job.kept_layers();
+    Ok(Some((eigenvalues, spectrum, surface)))
 }
 
 /// Writes the report and its pictures; returns the files.

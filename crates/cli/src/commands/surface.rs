@@ -189,15 +189,16 @@ impl DrawingArguments {
         let lies = std::mem::replace(&mut planned.lies, Lies::Around);
         let survey = Survey::new(loaded, task, &self.survey, run, lies)?;
         let mut refining = Refining::new(&planned.axes, self.tolerance)?;
+        let job = Job::new(&planned.slice, &survey, "surface")?;
         let drawn = |surface: Surface, scan: &Scan| -> Result<Drawn, Failure> {
-            let envelope = envelope(run.seed, &survey, &planned, surface, scan, begun);
+            let mut envelope = envelope(run.seed, &survey, &planned, surface, scan, begun);
+            envelope.kept_layers = job.kept_layers();
             let json =
                 serde_json::to_string_pretty(&envelope).map_err(|e| Failure::Numbers(e.to_string()))?;
             let saved = Results::of(&json, "the result")?.surfaces;
             Ok(Drawn { envelope, json, saved })
         };
         let figure = |drawn: &Drawn| surface_figures::figure("", &drawn.saved, self.show, self.perspective);
-        let job = Job { points: &planned.slice, survey: &survey, what: "surface" };
         let context = format!("{} {}", loaded.identity(), planned.context());
         let (order, stops) = (refining.order(), refining.stops());
         let mut previewed = Instant::now();

@@ -14,6 +14,10 @@ pub(crate) enum Family {
     Trace,
     /// The Frobenius norm of the Hessian
     Frobenius,
+    /// Largest eigenvalue and trace of the Gauss-Newton matrix
+    GaussNewton,
+    /// Largest eigenvalue and trace of the empirical Fisher matrix
+    EmpiricalFisher,
     /// The effective dimension of the Gauss-Newton matrix
     EffectiveDimension,
     /// Trace and largest eigenvalue of diag|w| H diag|w|
@@ -24,7 +28,7 @@ pub(crate) enum Family {
     Sam,
     /// The same on mini-batches
     MSharpness,
-    /// The highest loss in a ball, searched for
+    /// The highest loss in a ball, searched for, and the bound that sharpness-aware minimization is derived from
     WorstCase,
     /// The same on mini-batches
     MWorstCase,
@@ -36,19 +40,21 @@ pub(crate) enum Family {
     PacBayes,
     /// The Fisher-Rao norm
     FisherRao,
-    /// Relative flatness of layers
+    /// Relative flatness of layers, and of the units of a layer that is named or has few
     RelativeFlatness,
     /// Batch sharpness, gradient-noise interaction and noise scales of mini-batches
     GradientNoise,
 }
 
 impl Family {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Gradient,
         Self::Eigenvalues,
         Self::Confinement,
         Self::Trace,
         Self::Frobenius,
+        Self::GaussNewton,
+        Self::EmpiricalFisher,
         Self::EffectiveDimension,
         Self::Weighted,
         Self::CriticalStep,
@@ -72,6 +78,8 @@ impl Family {
             Self::Confinement => "confinement",
             Self::Trace => "trace",
             Self::Frobenius => "frobenius",
+            Self::GaussNewton => "gauss-newton",
+            Self::EmpiricalFisher => "empirical-fisher",
             Self::EffectiveDimension => "effective-dimension",
             Self::Weighted => "weighted",
             Self::CriticalStep => "critical-step",

@@ -84,6 +84,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Measures")]
     pub(super) draws: usize,
 
+    /// Probability with which the bound of sharpness-aware minimization may fail
+    #[arg(long, value_name = "P", default_value_t = 0.05, help_heading = "Measures")]
+    pub(super) delta: f64,
+
     /// Damping of the effective dimension
     #[arg(long, value_name = "D", default_value_t = 1e-3, help_heading = "Measures")]
     pub(super) damping: f64,
@@ -128,11 +132,15 @@ impl Settings {
             ("adaptive-sigma", self.adaptive_sigma),
             ("epsilon", self.epsilon),
             ("drop", self.drop),
+            ("delta", self.delta),
             ("damping", self.damping),
             ("relative-error", self.relative_error),
         ];
         if let Some((name, found)) = radii.iter().find(|(_, r)| !(*r > 0.0 && r.is_finite())) {
             return Err(Failure::Usage(format!("--{name} is {found}: give a finite number above 0")));
+        }
+        if self.delta >= 1.0 {
+            return Err(Failure::Usage(format!("--delta is {}: give a probability below 1", self.delta)));
         }
         if let Some(found) = self.norms.iter().find(|p| p.is_nan() || **p < 1.0) {
             return Err(Failure::Usage(format!("--norms has {found}: give numbers from 1 to inf")));

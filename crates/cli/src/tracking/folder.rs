@@ -38,10 +38,12 @@ pub(super) fn settings(loaded: &Loaded, probe: &Probe, training: &TrainingArgume
         "sample": loaded.sample,
         "loss": task.loss.to_string(),
         "label_smoothing": loaded.options.smoothing,
+        "normalized_logits": loaded.options.normalized_logits,
         "weight_decay": task.objective.weight_decay(),
         "batch_norm": task.batch_norm.map(crate::envelope::mode_name),
         "parameters": loaded.options.parameters,
         "dtype": loaded.dtype_name(),
+        "device": crate::device::recorded(),
         "training": training,
         "probe": probe,
     })
@@ -104,5 +106,6 @@ impl Folder {
 /// The first key whose values differ.
 fn differing(recorded: &Value, settings: &Value) -> Option<String> {
     let keys = settings.as_object()?.keys();
-    keys.into_iter().find(|key| recorded.get(key.as_str()) != settings.get(key.as_str())).cloned()
+    // What is not recorded was not chosen.
+    keys.into_iter().find(|key| recorded[key.as_str()] != settings[key.as_str()]).cloned()
 }

@@ -38,7 +38,7 @@ pub(crate) struct Model {
     pub(crate) architecture: String,
     /// f32 or f64.
     pub(crate) dtype: String,
-    /// The card it runs on; none for the CPU.
+    /// The card it runs on, with the precision of products where it is not full; none for the CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) device: Option<String>,
     /// The checkpoint it starts at; without one, the start is random, by the training's seed.
@@ -130,6 +130,7 @@ impl Settings {
 
     /// How loss and network are put together, without weight decay.
     pub(crate) fn task_options(&self) -> Result<TaskOptions, Failure> {
+        device::check_precision(self.dtype())?;
         Ok(TaskOptions {
             loss: Some(self.loss.function.parse::<Loss>()?),
             smoothing: self.loss.label_smoothing,

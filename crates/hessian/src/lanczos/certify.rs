@@ -9,6 +9,7 @@
 use super::complement::RISK;
 use super::krylov::Krylov;
 use super::state::{LanczosState, Phase};
+use super::vector::Vector;
 use super::wanted::CLOSE;
 use super::{Lanczos, Progress, ROUNDING_UNITS, vectors};
 use crate::eigen::{Eigen, EigenPair, Status};
@@ -73,20 +74,15 @@ impl Lanczos {
     /// The next product that certifies residuals, while the budget lasts.
     pub(super) fn certify(&self, operator: &dyn SymmetricOperator, state: &mut LanczosState) -> Result<Step> {
         match self.next_certificate(state) {
-            Next::Nothing => return Ok(Step::Finished(self.finish(state))),
+            Next::Nothing => return Ok(Step::Finished(self.finish(state)?)),
             Next::Combination => self.combine(operator, state)?,
             Next::Pair(i) => {
                 let y = &state.krylov.vectors[i];
                 let (y, mut product) = (std::slice::from_ref(y), multiply(operator, y)?);
-                let value = vectors::coefficients(y, &product)[0];
-                vectors::subtract(y, &[value], &mut product);
+                let value = product.coefficients(y)?[0];
+                product.subtract(y, &[value])?;
                 let pair = &mut state.pairs[i];
-                *pair = Known {
-                    value,
-                    residual: vectors::norm(&product),
-                    estimate: pair.estimate,
-                    certified: true,
-                };
+                *pair = Known { value, residual: product.norm()?, estimate: pair.estimate, certified: true };
             }
         }
         state.products += 1;
@@ -137,9 +133,7 @@ impl Lanczos {
         let length = vectors::norm(&weights);
         vectors::scale(&mut weights, 1.0 / length);
         let Krylov { vectors: basis, coupling, .. } = &state.krylov;
-        let mut y = vec![0.0; state.n];
-        let negative: Vec<f64> = weights.iter().map(|w| -w).collect();
-        vectors::subtract(&basis[..weights.len()], &negative, &mut y);
+        let y = Vector::combination(&basis[..weights.len()], &weights)?;
         let mut product = multiply(operator, &y)?;
         let expected: Vec<f64> = state
             .pairs
@@ -148,8 +142,8 @@ impl Lanczos {
             .map(|(pair, w)| pair.value * w)
             .chain(coupling.iter().map(|row| vectors::dot(row, &weights)))
             .collect();
-        vectors::subtract(basis, &expected, &mut product);
-        state.discrepancies.push(vectors::norm(&product));
+        product.subtract(basis, &expected)?;
+        state.discrepancies.push(product.norm()?);
         if let Some(allowance) = self.combined(state) {
             for pair in &mut state.pairs {
                 pair.residual = pair.estimate + allowance;
@@ -159,7 +153,7 @@ impl Lanczos {
         Ok(())
     }
 
-    fn finish(&self, state: &LanczosState) -> Eigen {
+    fn finish(&self, state: &LanczosState) -> Result<Eigen> {
         let scale = state.scale;
         let relative = |x: f64| if scale > 0.0 { x / scale } else { 0.0 };
         // What the residual has beyond its estimate is rounding of the products.
@@ -220,7 +214,8 @@ impl Lanczos {
         } else {
             Status::BudgetSpent
         };
-        let vectors = order.iter().map(|&i| state.krylov.vectors[i].clone()).collect();
+        let entries = |&i: &usize| Ok(state.krylov.vectors[i].entries()?.into_owned());
+        let vectors = order.iter().map(entries).collect::<Result<_>>()?;
         let subspace_angle_bound = state.outside.filter(|_| state.checked).and_then(|outside| {
             let distance =
                 |(position, pair): (usize, &(f64, f64))| self.wanted.distance(position, pair.0, outside);
@@ -233,11 +228,8 @@ impl Lanczos {
             subspace_angle_bound,
             ..Eigen::new(self.wanted, pairs, vectors)
         };
-        eigen.with_work(status, state.products, state.checked).with_accuracy(
-            tolerance_used,
-            relative(noise),
-            scale,
-        )
+        let eigen = eigen.with_work(status, state.products, state.checked);
+        Ok(eigen.with_accuracy(tolerance_used, relative(noise), scale))
     }
 
     /// The pairs as they are reported: Rayleigh quotients may order near-equal ones anew.
@@ -259,10 +251,9 @@ impl Lanczos {
 }
 
 /// A y, of which every entry is finite.
-fn multiply(operator: &dyn SymmetricOperator, y: &[f64]) -> Result<Vec<f64>> {
-    let mut product = vec![0.0; y.len()];
-    operator.apply(y, &mut product)?;
-    if product.iter().any(|x| !x.is_finite()) {
+fn multiply(operator: &dyn SymmetricOperator, y: &Vector) -> Result<Vector> {
+    let product = y.multiplied(operator)?;
+    if product.not_finite(product.norm()?)?.is_some() {
         return Err(Error::NonFinite("a matrix-vector product is not finite: try f64".into()));
     }
     Ok(product)

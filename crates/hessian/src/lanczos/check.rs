@@ -23,7 +23,7 @@ impl Lanczos {
         let others = if state.crowded { vec![] } else { beside(self.wanted, ritz, chosen, tolerance) };
         let room = self.kept_at_restart(state.n).saturating_sub(chosen.len());
         let kept: Vec<usize> = chosen.iter().copied().chain(others.into_iter().take(room)).collect();
-        state.krylov.keep(0, ritz, &kept);
+        state.krylov.keep(0, ritz, &kept)?;
         state.first_cycle = false;
         state.give_random_across()?;
         state.phase = Phase::Check { kept: kept.len(), steps: 0 };
@@ -93,10 +93,10 @@ impl Lanczos {
         } else {
             let mut last = vec![0.0; state.krylov.len()];
             last[state.krylov.len() - 1] = 1.0;
-            state.krylov.aim(&last);
+            state.krylov.aim(&last)?;
             if state.krylov.len() >= self.basis_size(state.n).max(kept + ROOM) {
                 let extra = self.wanted.select_more(&inside.values, (state.krylov.len() - kept) / 2);
-                state.krylov.keep(kept, &inside, &extra);
+                state.krylov.keep(kept, &inside, &extra)?;
             }
         }
         Ok(progress)

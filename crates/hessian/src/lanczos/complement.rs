@@ -128,6 +128,7 @@ mod tests {
 
     use super::{Recurrence, highest};
     use crate::lanczos::krylov::Krylov;
+    use crate::lanczos::vector::Vector;
     use crate::lanczos::vectors;
     use crate::operator::Dense;
 
@@ -151,7 +152,7 @@ mod tests {
             vectors::scale(&mut start, 1.0 / length);
             let component = start[0].abs();
             let mut krylov = Krylov::default();
-            krylov.give(start);
+            krylov.give(Vector::Host(start));
             let mut after = f64::INFINITY;
             for _ in 0..25 {
                 let exhausted = krylov.extend(&operator).unwrap();

@@ -1,7 +1,10 @@
 //! An orthonormal basis, and the operator projected onto it.
 
+use candle_core::Device;
 use faer::Mat;
+use relief_autodiff::vectors::tensors;
 
+use super::vector::Vector;
 use super::vectors;
 use crate::operator::SymmetricOperator;
 use crate::state_file::StateFile;
@@ -12,13 +15,15 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Krylov {
     /// The multiplied ones; of those that wait, first the given ones, then the directions in which products leave the rest.
-    pub(crate) vectors: Vec<Vec<f64>>,
+    pub(crate) vectors: Vec<Vector>,
     /// `v_i'A v_j` of multiplied vectors, row by row; those above the diagonal are not used.
     pub(crate) projected: Vec<Vec<f64>>,
     /// `w_i'A v_j` of every vector `w_i` that waits and every multiplied `v_j`, row by row.
     pub(crate) coupling: Vec<Vec<f64>>,
     /// How many of those that wait were given, and are to be multiplied as they are.
     pub(crate) given: usize,
+    /// Where the vectors lie; `None` for the host.
+    device: Option<Device>,
 }
 
 /// Ritz pairs of the projected matrix.
@@ -50,8 +55,33 @@ impl Krylov {
         (0..count).map(|i| self.projected[i][i]).collect()
     }
 
+    /// Moves the vectors, of `n` entries, to where the operator multiplies them without copies, if so many fit into half of
+    /// the memory that is free there; to the host otherwise. Those that are there stay. It changes no digit.
+    pub(crate) fn settle(&mut self, operator: &dyn SymmetricOperator, n: usize, count: usize) -> Result<()> {
+        let device = operator.device();
+        let there = |here: &Device| device.as_ref().is_some_and(|device| device.same_device(here));
+        if !self.device.as_ref().is_some_and(there) {
+            let fits = |free| count.saturating_mul(n).saturating_mul(size_of::<f64>()) <= free / 2;
+            self.device = device.filter(|device| tensors::free_memory(device).is_none_or(fits));
+        }
+        for v in std::mem::take(&mut self.vectors) {
+            self.vectors.push(v.placed(self.device.as_ref())?);
+        }
+        Ok(())
+    }
+
+    /// Begins anew, with vectors in the same place.
+    pub(crate) fn clear(&mut self) {
+        *self = Self { device: self.device.take(), ..Self::default() };
+    }
+
+    /// A vector where the others are.
+    pub(crate) fn place(&self, v: Vec<f64>) -> Result<Vector> {
+        Vector::Host(v).placed(self.device.as_ref())
+    }
+
     /// Adds a vector orthogonal to all others, to be multiplied as it is. Nothing that was multiplied couples to it.
-    pub(crate) fn give(&mut self, v: Vec<f64>) {
+    pub(crate) fn give(&mut self, v: Vector) {
         let (m, given) = (self.len(), self.given);
         self.vectors.insert(m + given, v);
         self.coupling.insert(given, vec![0.0; m]);
@@ -64,19 +94,17 @@ impl Krylov {
         let m = self.len();
         let v =
             self.vectors.get(m).ok_or_else(|| Error::Other("the basis has no vector to multiply".into()))?;
-        let mut product = vec![0.0; v.len()];
-        operator.apply(v, &mut product)?;
-        if let Some(bad) = product.iter().position(|x| !x.is_finite()) {
+        let mut product = v.multiplied(operator)?;
+        let size = product.norm()?;
+        if let Some((bad, x)) = product.not_finite(size)? {
             return Err(Error::NonFinite(format!(
-                "entry {bad} of a matrix-vector product is {}: the numbers overflow at this point; try f64",
-                product[bad]
+                "entry {bad} of a matrix-vector product is {x}: the numbers overflow at this point; try f64"
             )));
         }
-        let size = vectors::norm(&product);
-        let mut row = vectors::coefficients(&self.vectors, &product);
-        vectors::subtract(&self.vectors, &row, &mut product);
-        let again = vectors::coefficients(&self.vectors, &product);
-        vectors::subtract(&self.vectors, &again, &mut product);
+        let mut row = product.coefficients(&self.vectors)?;
+        product.subtract(&self.vectors, &row)?;
+        let again = product.coefficients(&self.vectors)?;
+        product.subtract(&self.vectors, &again)?;
         row.iter_mut().zip(again).for_each(|(r, a)| *r += a);
 
         let outside = row.split_off(m + 1);
@@ -85,10 +113,10 @@ impl Krylov {
         self.projected.iter_mut().zip(&row).for_each(|(other, h)| other.push(*h));
         self.projected.push(row);
         self.given = self.given.saturating_sub(1);
-        let beta = vectors::norm(&product);
+        let beta = product.norm()?;
         let rounding = self.rounding(size);
         if beta > rounding {
-            vectors::scale(&mut product, 1.0 / beta);
+            product.scale(1.0 / beta)?;
             self.vectors.push(product);
             let mut coupling = vec![0.0; m + 1];
             coupling[m] = beta;
@@ -120,67 +148,70 @@ impl Krylov {
 
     /// Makes the next vector the direction in which the product with the combination `column` of the multiplied vectors
     /// leaves them: that of its residual, if it is a Ritz vector. No vector that waits may have been given.
-    pub(crate) fn aim(&mut self, column: &[f64]) {
+    pub(crate) fn aim(&mut self, column: &[f64]) -> Result<()> {
         let direction = self.coupling.iter().map(|row| vectors::dot(row, column)).collect();
-        self.turn(direction);
+        self.turn(direction)
     }
 
     /// Makes `v`, which is orthogonal to the multiplied vectors but not to those that wait, the next to be multiplied.
-    pub(crate) fn give_across(&mut self, mut v: Vec<f64>) {
+    pub(crate) fn give_across(&mut self, mut v: Vector) -> Result<()> {
         let m = self.len();
-        let size = vectors::norm(&v);
+        let size = v.norm()?;
         let mut direction = vec![0.0; self.coupling.len()];
         for _ in 0..2 {
-            let along = vectors::coefficients(&self.vectors[m..], &v);
-            vectors::subtract(&self.vectors[m..], &along, &mut v);
+            let along = v.coefficients(&self.vectors[m..])?;
+            v.subtract(&self.vectors[m..], &along)?;
             direction.iter_mut().zip(along).for_each(|(d, a)| *d += a);
         }
-        let rest = vectors::norm(&v);
+        let rest = v.norm()?;
         if rest > 1e-8 * size {
-            vectors::scale(&mut v, 1.0 / rest);
+            v.scale(1.0 / rest)?;
             self.vectors.push(v);
             self.coupling.push(vec![0.0; m]);
             direction.push(rest);
         }
-        self.turn(direction);
+        self.turn(direction)?;
         self.given = 1;
+        Ok(())
     }
 
     /// Makes the sum of the given vectors the first of them. Nothing may have been multiplied.
-    pub(crate) fn sum_first(&mut self) {
-        self.turn(vec![1.0; self.given]);
+    pub(crate) fn sum_first(&mut self) -> Result<()> {
+        self.turn(vec![1.0; self.given])
     }
 
     /// Forgets the given vectors after one product, which so begins a Krylov space as any would.
-    pub(crate) fn forget_given(&mut self) {
+    pub(crate) fn forget_given(&mut self) -> Result<()> {
         self.given = 0;
-        self.aim(&[1.0]);
+        self.aim(&[1.0])?;
         self.vectors.truncate(2);
         self.coupling.truncate(1);
+        Ok(())
     }
 
     /// Turns the vectors that wait so that the first has this direction in their space.
-    fn turn(&mut self, mut direction: Vec<f64>) {
+    fn turn(&mut self, mut direction: Vec<f64>) -> Result<()> {
         let m = self.len();
         let length = vectors::norm(&direction);
         if direction.len() < 2 || length == 0.0 {
-            return;
+            return Ok(());
         }
         // The Householder reflection that takes the direction to the first axis.
         direction.iter_mut().for_each(|h| *h /= length);
         direction[0] += direction[0].signum();
         let factor = 2.0 / vectors::dot(&direction, &direction);
+        let waiting = &mut self.vectors[m..];
+        let along = [Vector::combination(waiting, &direction)?];
+        for (v, h) in waiting.iter_mut().zip(&direction) {
+            v.subtract(&along, &[factor * h])?;
+        }
         let negative: Vec<f64> = direction.iter().map(|h| -h).collect();
-        let reflect = |rows: &mut [Vec<f64>]| {
-            let mut along = vec![0.0; rows[0].len()];
-            vectors::subtract(rows, &negative, &mut along);
-            let along = [along];
-            rows.iter_mut()
-                .zip(&direction)
-                .for_each(|(row, h)| vectors::subtract(&along, &[factor * h], row));
-        };
-        reflect(&mut self.vectors[m..]);
-        reflect(&mut self.coupling);
+        let mut along = vec![0.0; m];
+        vectors::subtract(&self.coupling, &negative, &mut along);
+        for (row, h) in self.coupling.iter_mut().zip(&direction) {
+            vectors::subtract(&[&along], &[factor * h], row);
+        }
+        Ok(())
     }
 
     /// The largest entry of the projected matrix.
@@ -213,12 +244,13 @@ impl Krylov {
 
     /// Keeps the first vectors, which must be Ritz vectors, as they are, and of the other multiplied ones only the chosen of
     /// their Ritz vectors.
-    pub(crate) fn keep(&mut self, first: usize, ritz: &Ritz, chosen: &[usize]) {
-        let waiting = self.vectors.split_off(self.len());
-        let mut others = self.vectors.split_off(first);
+    pub(crate) fn keep(&mut self, first: usize, ritz: &Ritz, chosen: &[usize]) -> Result<()> {
         let columns: Vec<&[f64]> = chosen.iter().map(|&i| ritz.columns[i].as_slice()).collect();
-        vectors::recombine(&mut others, &columns);
-        self.vectors.extend(others.into_iter().chain(waiting));
+        let others = first..self.len();
+        let combined =
+            columns.iter().map(|column| Vector::combination(&self.vectors[others.clone()], column));
+        let combined = combined.collect::<Result<Vec<_>>>()?;
+        self.vectors.splice(others, combined);
         let combined =
             |row: &[f64]| columns.iter().map(|column| vectors::dot(row, column)).collect::<Vec<_>>();
         // What the other vectors' rows have in the first columns is recombined across them.
@@ -240,6 +272,7 @@ impl Krylov {
             row.truncate(first);
             row.extend(others);
         }
+        Ok(())
     }
 
     /// Counts only the first multiplied vectors as such; the others wait.
@@ -252,13 +285,17 @@ impl Krylov {
     }
 
     /// All numbers, as lists for a file.
-    pub(crate) fn lists(&self) -> [(&'static str, Vec<f64>); 4] {
-        [
-            ("vectors", self.vectors.concat()),
+    pub(crate) fn lists(&self) -> Result<[(&'static str, Vec<f64>); 4]> {
+        let mut entries = vec![];
+        for v in &self.vectors {
+            entries.extend_from_slice(&v.entries()?);
+        }
+        Ok([
+            ("vectors", entries),
             ("projected", self.projected.concat()),
             ("coupling", self.coupling.concat()),
             ("sizes", vec![self.len() as f64, self.given as f64]),
-        ]
+        ])
     }
 
     /// A basis of vectors of `n` entries from such lists, `None` if these do not fit together.
@@ -278,6 +315,13 @@ impl Krylov {
             && coupling.len() == m * (count - m);
         // Before the first product the rows are empty, and a list cannot say how many they are.
         let coupling = if m == 0 { vec![vec![]; count] } else { rows(coupling, m) };
-        fits.then(|| Self { vectors: rows(vectors, n), projected: rows(projected, m), coupling, given })
+        let vectors = || rows(vectors, n).into_iter().map(Vector::Host).collect();
+        fits.then(|| Self {
+            vectors: vectors(),
+            projected: rows(projected, m),
+            coupling,
+            given,
+            device: None,
+        })
     }
 }

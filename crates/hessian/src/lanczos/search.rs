@@ -57,13 +57,13 @@ impl Lanczos {
                 state.outside = Some(Outside::of(ritz, chosen));
                 state.checked = true;
             }
-            state.krylov.keep(0, ritz, chosen);
+            state.krylov.keep(0, ritz, chosen)?;
             state.begin_certifying();
             return Ok(());
         }
         if state.krylov.given > 0 {
             if state.products == 1 && state.krylov.outside_given() > NEAR * target {
-                state.krylov.forget_given();
+                state.krylov.forget_given()?;
             }
             return Ok(());
         }
@@ -82,17 +82,17 @@ impl Lanczos {
         if lingers || self.checks() {
             return self.begin_check(state, ritz, chosen);
         }
-        state.krylov.keep(0, ritz, chosen);
+        state.krylov.keep(0, ritz, chosen)?;
         state.begin_certifying();
         Ok(())
     }
 
     /// Makes the next vector the residual of a Ritz pair, once the basis has room for it.
     fn step_towards(&self, state: &mut LanczosState, ritz: &Ritz, pair: usize) -> Result<()> {
-        state.krylov.aim(&ritz.columns[pair]);
+        state.krylov.aim(&ritz.columns[pair])?;
         if state.krylov.len() >= self.basis_size(state.n) {
             let kept = self.wanted.select_more(&ritz.values, self.kept_at_restart(state.n));
-            state.krylov.keep(0, ritz, &kept);
+            state.krylov.keep(0, ritz, &kept)?;
             state.first_cycle = false;
         }
         if state.krylov.coupling.is_empty() {

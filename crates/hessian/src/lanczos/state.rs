@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::certify::Known;
 use super::krylov::Krylov;
+use super::vector::Vector;
 use super::wanted::Outside;
 use super::{Lanczos, MissedCopies, vectors};
 use crate::spectrum::Probe;
@@ -72,7 +73,7 @@ impl LanczosState {
             state.give(v)?;
         }
         // The sum's product tells how near the vectors are, before more is spent on them.
-        state.krylov.sum_first();
+        state.krylov.sum_first()?;
         if state.krylov.given > 0 && settings.wanted.total() == 1 && settings.check == MissedCopies::Auto {
             state.blend()?;
         }
@@ -100,7 +101,7 @@ impl LanczosState {
         if !length.is_finite() || length == 0.0 {
             return Err(Error::Input("a start vector is zero or not finite".into()));
         }
-        if let Some(v) = orthogonal(&self.krylov.vectors, v.to_vec(), DEPENDENT) {
+        if let Some(v) = orthogonal(&self.krylov.vectors, self.krylov.place(v.to_vec())?, DEPENDENT)? {
             self.krylov.give(v);
         }
         Ok(())
@@ -110,10 +111,10 @@ impl LanczosState {
     /// a vector with something of every direction.
     fn blend(&mut self) -> Result<()> {
         let mut v = self.random(0)?;
-        v.iter_mut().zip(&self.krylov.vectors[0]).for_each(|(v, given)| *v += given);
-        let length = vectors::norm(&v);
-        vectors::scale(&mut v, 1.0 / length);
-        self.krylov = Krylov::default();
+        v.subtract(&self.krylov.vectors[..1], &[-1.0])?;
+        let length = v.norm()?;
+        v.scale(1.0 / length)?;
+        self.krylov.clear();
         self.krylov.give(v);
         Ok(())
     }
@@ -128,16 +129,15 @@ impl LanczosState {
     /// Adds a random vector of the multiplied vectors' complement.
     pub(super) fn give_random_across(&mut self) -> Result<()> {
         let v = self.random(self.krylov.len())?;
-        self.krylov.give_across(v);
-        Ok(())
+        self.krylov.give_across(v)
     }
 
     /// A random unit vector orthogonal to so many of the first vectors.
-    fn random(&mut self, count: usize) -> Result<Vec<f64>> {
+    fn random(&mut self, count: usize) -> Result<Vector> {
         for _ in 0..8 {
             self.draws += 1;
-            let v = vectors::random(self.n, self.seed, self.draws);
-            if let Some(v) = orthogonal(&self.krylov.vectors[..count], v, NOTHING_LEFT) {
+            let v = self.krylov.place(vectors::random(self.n, self.seed, self.draws))?;
+            if let Some(v) = orthogonal(&self.krylov.vectors[..count], v, NOTHING_LEFT)? {
                 return Ok(v);
             }
         }
@@ -181,7 +181,7 @@ impl LanczosState {
             u64::from(self.crowded),
         ];
         let mut file = StateFile::new(&self.settings, &counts, lists);
-        file.lists.extend(self.krylov.lists().map(|(name, list)| (name.to_string(), list)));
+        file.lists.extend(self.krylov.lists()?.map(|(name, list)| (name.to_string(), list)));
         file.save(path, KIND, context)
     }
 
@@ -246,15 +246,16 @@ fn fingerprint(settings: &Lanczos) -> String {
 }
 
 /// What `v` has outside the span of orthonormal vectors, as a unit vector; `None` if that is less than a `share` of it.
-fn orthogonal(basis: &[Vec<f64>], mut v: Vec<f64>, share: f64) -> Option<Vec<f64>> {
-    let before = vectors::norm(&v);
+fn orthogonal(basis: &[Vector], mut v: Vector, share: f64) -> Result<Option<Vector>> {
+    let before = v.norm()?;
     for _ in 0..3 {
-        let along = vectors::coefficients(basis, &v);
-        vectors::subtract(basis, &along, &mut v);
+        let along = v.coefficients(basis)?;
+        v.subtract(basis, &along)?;
     }
-    let after = vectors::norm(&v);
-    (after > share * before).then(|| {
-        vectors::scale(&mut v, 1.0 / after);
-        v
-    })
+    let after = v.norm()?;
+    if after > share * before {
+        v.scale(1.0 / after)?;
+        return Ok(Some(v));
+    }
+    Ok(None)
 }

@@ -40,7 +40,7 @@ impl SpectrumState {
     /// Writes the state, whole or not at all: under a temporary name in the same folder, then renamed. `context` says what
     /// the operator was, so that [`load`](Self::load) can refuse another one.
     pub fn save(&self, path: &Path, context: &str) -> Result<()> {
-        let lists = self.krylov.lists();
+        let lists = self.krylov.lists()?;
         let mut file = StateFile::new(&self.settings, &[self.n as u64, self.products as u64], lists);
         for (i, probe) in self.probes.iter().enumerate() {
             file.lists.insert(format!("probe-{i}"), probe.to_list());

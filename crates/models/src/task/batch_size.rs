@@ -3,11 +3,13 @@
 use relief_autodiff::GraphBuilder;
 
 use super::{TaskError, TaskOptions};
-use crate::architecture::{Architecture, Net};
+use crate::architecture::{Architecture, BatchNormMode, Net};
 use crate::data::Dataset;
 
 /// Entries of intermediate values that a batch aims at: enough for wide matrix products, few enough for the cache.
 const BATCH_ENTRIES: usize = 1 << 23;
+/// The same where nothing is differentiated, and few of the values are held at a time.
+const EVALUATED_ENTRIES: usize = 8 * BATCH_ENTRIES;
 /// Examples of a batch at most, where it is not given.
 const MOST_EXAMPLES: usize = 512;
 
@@ -29,17 +31,31 @@ pub(super) fn batch_size(
         ))),
         Some(size) => Ok(size),
         None if whole => Ok(examples),
-        None => Ok(automatic_batch_size(examples, probe)),
+        None => Ok(automatic_batch_size(examples, probe, BATCH_ENTRIES)),
     }
+}
+
+/// The size of batches that are evaluated and nothing else, where `size` is that of the others.
+pub(super) fn evaluated_batch_size(
+    examples: usize,
+    probe: &Probe,
+    size: usize,
+    options: &TaskOptions,
+) -> usize {
+    // Statistics of batches are part of the function.
+    if options.batch_size.is_some() || (probe.batch_norm && options.batch_norm == BatchNormMode::Batch) {
+        return size;
+    }
+    automatic_batch_size(examples, probe, EVALUATED_ENTRIES)
 }
 
 /// Batches of one size, as large as the cache and the model suggest. Never by the number of threads, because the order of
 /// the sums must not depend on it.
-fn automatic_batch_size(examples: usize, probe: &Probe) -> usize {
+fn automatic_batch_size(examples: usize, probe: &Probe, entries: usize) -> usize {
     // A batch's gradient is as long as the parameters, so its work must be longer.
-    let most = (BATCH_ENTRIES.max(8 * probe.weights) / probe.entries.max(1)).clamp(1, MOST_EXAMPLES);
+    let most = (entries.max(8 * probe.weights) / probe.entries.max(1)).clamp(1, MOST_EXAMPLES);
     let even = examples.div_ceil(most).next_multiple_of(2);
-    let halves_pay = examples / 2 * probe.entries >= (BATCH_ENTRIES / 8).max(2 * probe.weights);
+    let halves_pay = examples / 2 * probe.entries >= (entries / 8).max(2 * probe.weights);
     if examples <= most && !halves_pay { examples } else { examples.div_ceil(even) }
 }
 

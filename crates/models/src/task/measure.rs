@@ -1,7 +1,7 @@
 //! Loss and accuracy at a point: one forward pass over the data.
 
 use candle_core::DType;
-use relief_hessian::{Evaluation, Objective, Parameters, weight_decay_term};
+use relief_hessian::{Evaluation, Objective, Parameters, Section, weight_decay_term};
 
 use super::{Task, TaskError};
 
@@ -55,15 +55,40 @@ impl Task {
 
     /// The same with other statistics, up to a cap, or in detail.
     pub fn measure_as(&self, at: &Parameters, how: &Measure<'_>) -> Result<Measured, TaskError> {
-        let mut loss = weight_decay_term(&self.objective, at)?;
+        let objective = self.evaluated();
+        let decay = weight_decay_term(objective, at)?;
+        self.measure_with(decay, how, &|batch| match how.statistics {
+            Some(statistics) => objective.evaluate_with(at, statistics, batch),
+            None => objective.evaluate(at, batch),
+        })
+    }
+
+    /// The same at the point with these coordinates of a section of this task; statistics only where
+    /// the section was made for such that vary.
+    pub fn measure_on(
+        &self,
+        section: &Section,
+        coordinates: &[f64],
+        how: &Measure<'_>,
+    ) -> Result<Measured, TaskError> {
+        let at = section.at(coordinates)?;
+        self.measure_with(at.weight_decay_term(), how, &|batch| section.evaluate(&at, how.statistics, batch))
+    }
+
+    /// What the batches' losses and outputs tell, with a weight decay term.
+    fn measure_with(
+        &self,
+        weight_decay_term: f64,
+        how: &Measure<'_>,
+        evaluate: &dyn Fn(usize) -> relief_hessian::Result<Evaluation>,
+    ) -> Result<Measured, TaskError> {
+        let objective = self.evaluated();
+        let mut loss = weight_decay_term;
         let mut seen = Seen::default();
         let mut labels = self.labels.iter().flatten().copied();
-        for batch in 0..self.objective.batches() {
-            let Evaluation { loss: mean, outputs } = match how.statistics {
-                Some(statistics) => self.objective.evaluate_with(at, statistics, batch)?,
-                None => self.objective.evaluate(at, batch)?,
-            };
-            loss += self.objective.weight(batch) * mean;
+        for batch in 0..objective.batches() {
+            let Evaluation { loss: mean, outputs } = evaluate(batch)?;
+            loss += objective.weight(batch) * mean;
             if let Some(cap) = how.cap.filter(|cap| loss >= *cap) {
                 return Ok(Measured { loss: cap, accuracy: None, standard_error: None, classes: vec![] });
             }
@@ -75,7 +100,7 @@ impl Task {
                 seen.answers.extend(rows.map(|(row, label)| (label, right(row, label))));
             }
             if how.in_detail {
-                let targets = &self.objective.batch(batch).tensors[1];
+                let targets = &objective.batch(batch).tensors[1];
                 seen.losses.extend(self.loss.of_examples(&outputs, targets, self.smoothing)?);
             }
         }

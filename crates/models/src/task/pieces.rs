@@ -37,7 +37,7 @@ impl Pieces {
     ) -> Result<Self, TaskError> {
         let probe = Probe::new(architecture, data, options)?;
         let loss = options.loss.unwrap_or_else(|| Loss::for_targets(&data.targets));
-        check_options(loss, options)?;
+        check_options(loss, options, &probe.outputs)?;
         let targets = loss.target_tensor(&data.targets, &probe.outputs)?;
         let wanted = architecture.wanted(data.example_shape())?;
         let named = |role| wanted.iter().filter(move |w| w.2 == role).map(|w| w.0.as_str());
@@ -71,6 +71,12 @@ impl Pieces {
     pub(super) fn batch(&self, start: usize, examples: usize) -> Result<Batch, TaskError> {
         let part = |tensor: &Tensor| tensor.narrow(0, start, examples);
         Ok(Batch { tensors: vec![part(&self.inputs)?, part(&self.targets)?], examples })
+    }
+
+    /// All examples in their order, in batches of this size but for the last.
+    pub(super) fn batches(&self, size: usize) -> Result<Vec<Batch>, TaskError> {
+        let examples = self.inputs.dim(0)?;
+        (0..examples).step_by(size).map(|start| self.batch(start, size.min(examples - start))).collect()
     }
 
     /// The loss over batches.
@@ -107,9 +113,21 @@ impl Pieces {
         Ok(made.with_weight_decay(self.options.weight_decay))
     }
 
+    /// What the reader of a result should know.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let normalized = "every example's outputs are centred and divided by their length before the loss";
+        let also = self.options.normalized_logits.then(|| normalized.to_string());
+        self.probe.notes.iter().cloned().chain(also).collect()
+    }
+
     /// Outputs and mean loss of a batch of inputs and targets.
     pub(super) fn forward(&self, net: &Net, batch: &[Value]) -> relief_autodiff::Result<(Value, Value)> {
-        let outputs = self.architecture.build(net, &batch[0]).map_err(into_engine)?;
+        let mut outputs = self.architecture.build(net, &batch[0]).map_err(into_engine)?;
+        if self.options.normalized_logits {
+            // Of unit variance first, which makes their length the root of their number.
+            let classes = outputs.dims().last().copied().unwrap_or(1) as f64;
+            outputs = outputs.layer_norm(1, None, None, 0.0)?.scale(classes.sqrt().recip())?;
+        }
         let loss = self.loss.value(&outputs, &batch[1], self.options.smoothing)?;
         Ok((outputs, loss))
     }
@@ -129,7 +147,12 @@ impl Pieces {
     }
 }
 
-fn check_options(loss: Loss, options: &TaskOptions) -> Result<(), TaskError> {
+fn check_options(loss: Loss, options: &TaskOptions, outputs: &[usize]) -> Result<(), TaskError> {
+    if options.normalized_logits && outputs.last().is_none_or(|classes| *classes < 2) {
+        return Err(TaskError::Option(format!(
+            "outputs of shape {outputs:?} cannot be normalised: logits of at least 2 classes can"
+        )));
+    }
     if !(0.0..1.0).contains(&options.smoothing) {
         return Err(TaskError::Option(format!(
             "label smoothing is {}, but must be in 0..1",

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use relief_autodiff::Value;
-use relief_hessian::{GraphObjective, Objective, Parameters};
+use relief_hessian::{
+    AffineSubspace, Evaluation, GraphObjective, Objective, Parameters, Section, SectionOptions,
+};
 
 use super::pieces::Pieces;
 use super::{TaskError, TaskOptions};
@@ -47,7 +49,25 @@ impl StatisticsPass {
     /// Mean and biased variance of every channel at a point, under the names of the running statistics: with them, a
     /// network in `eval` mode computes what it computes in `batch` mode on the whole data set.
     pub fn at(&self, point: &Parameters) -> Result<Parameters, TaskError> {
-        let found = rayon::scope(|_| self.objective.evaluate(point, 0))?;
+        self.named(rayon::scope(|_| self.objective.evaluate(point, 0))?)
+    }
+
+    /// The pass on an affine subspace, where that saves time: see [`GraphObjective::section`].
+    pub fn section(
+        &self,
+        space: AffineSubspace<'_>,
+        options: &SectionOptions,
+    ) -> Result<Option<Section>, TaskError> {
+        Ok(self.objective.section(space, options)?)
+    }
+
+    /// As [`at`](Self::at), at the point with these coordinates of a section of this pass.
+    pub fn on(&self, section: &Section, coordinates: &[f64]) -> Result<Parameters, TaskError> {
+        let at = section.at(coordinates)?;
+        self.named(rayon::scope(|_| section.evaluate(&at, None, 0))?)
+    }
+
+    fn named(&self, found: Evaluation) -> Result<Parameters, TaskError> {
         let all = found
             .outputs
             .ok_or_else(|| TaskError::Option("the pass over the data gave no statistics".into()))?;

@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use relief_hessian::{Error, Parameters, Result, Sampling, Silent, SymmetricOperator, Trace};
+use relief_hessian::{
+    Error, Lanczos, Parameters, Restricted, Result, Sampling, Silent, SymmetricOperator, Trace, Wanted,
+};
 use serde::{Deserialize, Serialize};
 
-use super::measure::{Invariance, Measure};
-use super::spectral::{done, estimate};
+use super::measure::{Cost, Invariance, Measure, Uncertainty};
+use super::spectral::{done, estimate, search};
 
 /// kappa = sum over rows s, s' of W of <`w_s`, `w_s'`> tr H(s, s'), with H(s, s') the block of the Hessian between two rows
 /// (Petzka et al. 2021). Rows belong to the layer's units; kernels of a convolution count as rows.
@@ -29,7 +31,7 @@ impl RelativeFlatness {
         let name = format!("relative-flatness {}", self.layer);
         let definition = "sum over rows s, s' of the layer's W of <w_s, w_s'> tr H(s, s')";
         if layer.rank == 0 {
-            let uncertainty = super::Uncertainty::Exact;
+            let uncertainty = Uncertainty::Exact;
             return Ok(Measure::new(name, definition, 0.0, uncertainty, Invariance::Rescaling));
         }
         let settings = Trace { sampling: self.sampling.clone(), ..Trace::default() };
@@ -41,6 +43,41 @@ impl RelativeFlatness {
             found.products,
         ))
     }
+}
+
+/// `kappa_max` = sum over rows s of W of |`w_s`|^2 `lambda_max`(H(s, s)), from one search for every unit (Petzka et al. 2021, the
+/// variant of single neurons). Of the settings, `wanted` is replaced. A unit without weights adds nothing.
+pub fn unit_flatness(
+    layer: &str,
+    hessian: &dyn SymmetricOperator,
+    at: &Parameters,
+    settings: &Lanczos,
+) -> Result<Measure> {
+    let Layer { range, rows, columns, .. } = Layer::new(layer, hessian, at)?;
+    let weights = at.to_vec()?[range.clone()].to_vec();
+    let (mut value, mut size, mut products, mut remedy) = (0.0, 0.0, 0, None);
+    for s in 0..rows {
+        let square: f64 = weights[s * columns..(s + 1) * columns].iter().map(|w| w * w).sum();
+        if square == 0.0 {
+            continue;
+        }
+        let row = range.start + s * columns..range.start + (s + 1) * columns;
+        let block = Restricted::new(hessian, vec![row])?;
+        let found = search(&block, &Lanczos { wanted: Wanted::Largest { k: 1 }, ..settings.clone() })?;
+        let top = &found.largest[0];
+        value += square * top.value;
+        size += square * top.error_bound;
+        products += found.products;
+        remedy = remedy.or(found.status.remedy().filter(|_| !top.converged));
+    }
+    let measure = Measure::new(
+        format!("unit-flatness {layer}"),
+        "sum over rows s of the layer's W of |w_s|^2 lambda-max(H(s, s))",
+        value,
+        Uncertainty::Bound { size },
+        Invariance::Rescaling,
+    );
+    Ok(measure.with_cost(Cost::products(products)).with_remedy(remedy))
 }
 
 /// Z -> L' H(L Z) on the rows of one layer.

@@ -21,6 +21,24 @@ pub fn eigenvalues(hessian: &dyn SymmetricOperator, settings: &Lanczos) -> Resul
     Ok([max, min.with_cost(Cost::default())])
 }
 
+/// Largest eigenvalue and trace of a matrix that stands in for H: `matrix` is its letter and what it is, such as
+/// `("G", "Gauss-Newton")`, in the definitions. Of the search's settings, `wanted` is replaced.
+pub fn stand_in(
+    (letter, matrix): (&str, &str),
+    operator: &dyn SymmetricOperator,
+    settings: &Lanczos,
+    sampling: &Sampling,
+) -> Result<[Measure; 2]> {
+    let name = matrix.to_lowercase().replace(' ', "-");
+    let found = search(operator, &Lanczos { wanted: Wanted::Largest { k: 1 }, ..settings.clone() })?;
+    let top = (format!("{name}-lambda-max"), format!("largest eigenvalue of {letter}, {matrix}"));
+    let all = (format!("{name}-trace"), format!("tr {letter}, {matrix}"));
+    Ok([
+        eigenvalue((&top.0, &top.1, Invariance::Nothing), &found.largest[0], &found),
+        trace_of((&all.0, &all.1, Invariance::Nothing), operator, sampling)?,
+    ])
+}
+
 /// |H|, the largest magnitude of an eigenvalue, from both ends of the spectrum: the larger of the two, with its own bound.
 pub fn operator_norm(lambda_max: &Measure, lambda_min: &Measure) -> Measure {
     let larger = if lambda_max.value.abs() >= lambda_min.value.abs() { lambda_max } else { lambda_min };

@@ -13,7 +13,7 @@ use relief_models::task::{Minibatches, Task, TaskOptions};
 use relief_sharpness::measures::{
     Apgd, AverageCase, Ball, Centre, CriticalStep, Invariance, Keskar, MSharpness, MWorstCase, Measure,
     Noise, PacBayesSigma, RelativeFlatness, WorstCase, eigenvalues, fisher_rao, frobenius, gradient_norm,
-    operator_norm, sam_ascent, trace, weighted_lambda_max, weighted_trace,
+    operator_norm, sam_ascent, stand_in, trace, unit_flatness, weighted_lambda_max, weighted_trace,
 };
 use relief_sharpness::{Perturbation, Scale};
 
@@ -71,7 +71,10 @@ fn all(tensors: &BTreeMap<String, Tensor>) -> (f64, Vec<Measure>) {
     for layer in ["0.weight", "2.weight", "4.weight"] {
         let settings = RelativeFlatness { layer: layer.into(), sampling: sampling.clone() };
         rows.push(settings.measure(&hessian, at).unwrap());
+        rows.push(unit_flatness(layer, &hessian, at, &lanczos).unwrap());
     }
+    let gauss_newton = curvature.gauss_newton();
+    rows.extend(stand_in(("G", "Gauss-Newton"), &gauss_newton, &lanczos, &sampling).unwrap());
     let slopes = |batch, outputs: &Tensor, direction: &Tensor| {
         task.slopes(batch, outputs, direction).map_err(|e| Error::Other(e.to_string()))
     };

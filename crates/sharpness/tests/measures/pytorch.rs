@@ -2,16 +2,16 @@
 
 use candle_core::DType;
 use relief_hessian::{
-    Curvature, DEFAULT_MEMORY, Dense, Error, FiniteSum, Lanczos, Objective, Sampling, SymmetricOperator,
-    Target, gradient,
+    Curvature, DEFAULT_MEMORY, Dense, Error, FiniteSum, Lanczos, Objective, OuterProducts, Sampling,
+    SymmetricOperator, Target, gradient,
 };
 use relief_models::architecture::Architecture;
 use relief_models::checkpoint::Checkpoint;
 use relief_models::data::{DataOptions, Dataset};
 use relief_models::task::{Minibatches, Task, TaskOptions};
 use relief_sharpness::measures::{
-    Centre, RelativeFlatness, Uncertainty, eigenvalues, fisher_rao, trace, weighted_lambda_max,
-    weighted_trace,
+    Centre, RelativeFlatness, Uncertainty, eigenvalues, fisher_rao, stand_in, trace, unit_flatness,
+    weighted_lambda_max, weighted_trace,
 };
 
 use super::{close, dot, error_of};
@@ -84,8 +84,42 @@ fn weighted_measures_and_relative_flatness_are_those_of_the_explicit_matrix() {
             let exact = RelativeFlatness { layer: name.into(), sampling: all }.measure(&hessian, at).unwrap();
             assert_eq!(exact.uncertainty, Uncertainty::Exact);
             close(exact.value, kappa, 1e-10);
+            let by_unit: f64 = (0..rows)
+                .map(|s| {
+                    let begin = range.start + s * width;
+                    let entry = |k: usize| {
+                        let (i, j) = (begin + k / width, begin + k % width);
+                        0.5 * (columns[i][j] + columns[j][i])
+                    };
+                    let block = Dense::new(width, (0..width * width).map(entry).collect()).unwrap();
+                    let row = &weights[s * width..(s + 1) * width];
+                    dot(row, row) * eigenvalues(&block, &Lanczos::default()).unwrap()[0].value
+                })
+                .sum();
+            let found = unit_flatness(name, &hessian, at, &Lanczos::default()).unwrap();
+            assert!((found.value - by_unit).abs() <= 2.0 * error_of(&found), "{} {by_unit}", found.value);
         }
     }
+}
+
+#[test]
+fn matrices_that_stand_in_for_the_hessian() {
+    let (task, examples) = fixture("digits-mlp-tanh", "tanh", Some(60));
+    let at = task.objective.parameters();
+    let curvature = Curvature::new(&task.objective, at, DEFAULT_MEMORY).unwrap();
+    let gradients: Vec<Vec<f64>> =
+        (0..60).map(|i| gradient(examples.over(&[i]).unwrap().as_ref(), at).unwrap().1).collect();
+    // The empirical Fisher matrix has the eigenvalues of the gradients' Gram matrix.
+    let gram = (0..3600).map(|k| dot(&gradients[k / 60], &gradients[k % 60]) / 60.0).collect();
+    let gram = Dense::new(60, gram).unwrap();
+    let fisher = OuterProducts::empirical_fisher(&curvature).unwrap();
+    let [top, _] = eigenvalues(&gram, &Lanczos::default()).unwrap();
+    let [found, trace] =
+        stand_in(("F", "empirical Fisher"), &fisher, &Lanczos::default(), &Sampling::default()).unwrap();
+    assert_eq!((&*found.name, &*trace.name), ("empirical-fisher-lambda-max", "empirical-fisher-trace"));
+    assert!((found.value - top.value).abs() <= error_of(&found) + error_of(&top));
+    let squares = gradients.iter().map(|g| dot(g, g)).sum::<f64>() / 60.0;
+    assert!((trace.value - squares).abs() < 4.0 * error_of(&trace), "{} {squares}", trace.value);
 }
 
 #[test]

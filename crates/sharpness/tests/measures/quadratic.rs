@@ -4,7 +4,7 @@ use relief_hessian::{Curvature, DEFAULT_MEMORY, Lanczos, Objective, Sampling};
 use relief_sharpness::measures::{
     Apgd, AverageCase, Ball, Centre, CriticalStep, Keskar, Noise, PacBayesSigma, WorstCase, confinement,
     eigenvalues, frobenius, gradient_norm, operator_norm, over_loss, pac_bayes_flatness, pac_bayes_origin,
-    pac_bayes_start, sam_ascent, trace, weighted_lambda_max, weighted_trace,
+    pac_bayes_start, sam_ascent, sam_bound, trace, weighted_lambda_max, weighted_trace,
 };
 use relief_sharpness::{Perturbation, Scale};
 
@@ -296,5 +296,29 @@ fn noise_has_its_variance() {
         assert!(mean.abs() < 0.01);
         assert_eq!(draw, noise.draw(7, 3, 200_000, None), "a draw is given by seed and number");
         assert_ne!(draw[..5], noise.draw(7, 4, 5, None)[..]);
+    }
+}
+
+#[test]
+fn the_bound_of_sharpness_aware_minimization_is_its_formula() {
+    let quadratic = Quadratic::diagonal(&[2.0, 1.0], &[0.0; 2], 0.25, &[0.0, 0.0]);
+    let centre = Centre::new(&quadratic, quadratic.parameters()).unwrap();
+    let worst = WorstCase { ball: Ball::L2, rho: 0.5, scale: Scale::None, search: long() };
+    let worst = worst.measure(&centre).unwrap();
+    let found = sam_bound(&worst, &centre, 1000, 0.05).unwrap();
+    // At the origin the first logarithm is that of 1.
+    let complexity = ((4.0 * 20_000f64.ln() + 8.0 * 6006f64.ln()) / 999.0).sqrt();
+    close(found.beside["complexity"], complexity, 1e-12);
+    close(found.value, 0.25 + 0.25 + complexity, 1e-6);
+
+    let away = quadratic.parameters().at(&[3.0, 4.0]).unwrap();
+    let centre = Centre::new(&quadratic, &away).unwrap();
+    let worst = WorstCase { ball: Ball::L2, rho: 0.5, scale: Scale::None, search: long() };
+    let worst = worst.measure(&centre).unwrap();
+    let spread = 1.0 + 100.0 * (1.0 + (1000f64.ln() / 2.0).sqrt()).powi(2);
+    let complexity = ((2.0 * spread.ln() + 4.0 * 20_000f64.ln() + 8.0 * 6006f64.ln()) / 999.0).sqrt();
+    close(sam_bound(&worst, &centre, 1000, 0.05).unwrap().beside["complexity"], complexity, 1e-12);
+    for (examples, delta) in [(1, 0.05), (1000, 0.0), (1000, 1.0)] {
+        assert!(sam_bound(&worst, &centre, examples, delta).is_err());
     }
 }
