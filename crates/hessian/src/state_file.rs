@@ -1,10 +1,13 @@
 //! Files of interrupted runs: counts, and lists of numbers to the last digit, as safetensors.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
-use safetensors::SafeTensors;
+use candle_core::Device;
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensors};
 
 use crate::{Error, Result};
 
@@ -29,20 +32,13 @@ impl StateFile {
     /// Writes the file, whole or not at all: under a temporary name in the same folder, then renamed. `kind` says what
     /// wrote it, `context` what the operator was, so that [`load`](Self::load) can refuse others.
     pub fn save(self, path: &Path, kind: &str, context: &str) -> Result<()> {
-        let tensors = self
-            .lists
-            .into_iter()
-            .map(|(name, list)| Ok((name, Tensor::new(list, &Device::Cpu)?)))
-            .collect::<Result<HashMap<_, _>>>()?;
         let counts = self.counts.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
         let metadata =
             [("kind", kind), ("settings", &self.settings), ("context", context), ("counts", &counts)];
         let metadata = metadata.map(|(k, v)| (k.to_string(), v.to_string())).into();
+        let lists = self.lists.into_iter().collect();
         let partial = path.with_extension("partial");
-        // List after list: a state may be as large as what memory is left.
-        let written = safetensors::serialize_to_file(&tensors, Some(metadata), &partial);
-        let written = written.map_err(|e| e.to_string());
-        written.and_then(|()| std::fs::rename(&partial, path).map_err(|e| e.to_string())).map_err(|e| {
+        write(&partial, metadata, &lists).and_then(|()| std::fs::rename(&partial, path)).map_err(|e| {
             // Best effort: the state could not be written, and neither must half of it stay.
             let _ = std::fs::remove_file(&partial);
             Error::State(format!("the state cannot be written to `{}`: {e}", path.display()))
@@ -81,6 +77,34 @@ impl StateFile {
     pub fn take(&mut self, name: &str) -> Option<Vec<f64>> {
         self.lists.remove(name)
     }
+}
+
+/// Writes a safetensors file list after list, for a state may be as large as what memory is left, and under exactly this
+/// name, so that what a kill leaves of it is found again: the library's own function does the first, but with a temporary
+/// file of its own whose name nobody knows.
+fn write(
+    path: &Path,
+    metadata: HashMap<String, String>,
+    lists: &BTreeMap<String, Vec<f64>>,
+) -> io::Result<()> {
+    let mut end = 0;
+    let infos = lists.iter().map(|(name, list)| {
+        let start = end;
+        end += size_of_val(list.as_slice());
+        let info = TensorInfo { dtype: Dtype::F64, shape: vec![list.len()], data_offsets: (start, end) };
+        (name.clone(), info)
+    });
+    let header = Metadata::new(Some(metadata), infos.collect()).map_err(io::Error::other)?;
+    let mut header = serde_json::to_vec(&header)?;
+    // The numbers begin at a multiple of eight bytes.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(&header)?;
+    for number in lists.values().flatten() {
+        file.write_all(&number.to_le_bytes())?;
+    }
+    file.flush()
 }
 
 /// The file is of something else, or damaged.
