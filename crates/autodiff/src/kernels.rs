@@ -9,6 +9,7 @@ pub(crate) mod combination;
 pub(crate) mod convolution;
 mod direct;
 mod geometry;
+mod lanes;
 pub(crate) mod matrix;
 mod packed;
 mod panels;
@@ -32,9 +33,19 @@ pub(crate) fn vectorised<R>(loops: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(loops)
 }
 
+/// Whether the widest registers of the processor at hand have 64 bytes, which are 32 then.
+#[inline]
+pub(crate) fn wide_registers() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if let pulp::Arch::V4(_) = pulp::Arch::new() {
+        return true;
+    }
+    false
+}
+
 /// The two kinds of number that kernels compute with.
 pub(crate) trait Real:
-    num_traits::Float + std::ops::AddAssign + Default + Into<f64> + Send + Sync + 'static
+    num_traits::Float + std::ops::AddAssign + lanes::Lanes + Default + Into<f64> + Send + Sync + 'static
 {
     /// Whether this is single precision.
     const IS_SINGLE: bool;

@@ -214,14 +214,18 @@ impl<A: SymmetricOperator> SymmetricOperator for Restricted<A> {
     }
 
     fn apply_on_device(&self, x: &Tensor) -> Result<Tensor> {
-        let zeros = |count| Tensor::zeros(count, DType::F64, x.device());
+        // A card has no memory of no bytes.
+        let zeros = |range: Range<usize>| {
+            (!range.is_empty()).then(|| Tensor::zeros(range.len(), DType::F64, x.device()))
+        };
         let (mut parts, mut taken, mut end) = (vec![], 0, 0);
         for range in &self.ranges {
-            parts.extend([zeros(range.start - end)?, x.narrow(0, taken, range.len())?]);
+            parts.extend(zeros(end..range.start));
+            parts.push(x.narrow(0, taken, range.len()));
             (taken, end) = (taken + range.len(), range.end);
         }
-        parts.push(zeros(self.operator.dim() - end)?);
-        parts.retain(|part| part.elem_count() > 0);
+        parts.extend(zeros(end..self.operator.dim()));
+        let parts = parts.into_iter().collect::<candle_core::Result<Vec<_>>>()?;
         let product = self.operator.apply_on_device(&Tensor::cat(&parts, 0)?)?;
         let kept = self.ranges.iter().map(|range| product.narrow(0, range.start, range.len()));
         Ok(Tensor::cat(&kept.collect::<candle_core::Result<Vec<_>>>()?, 0)?)

@@ -12,7 +12,7 @@ use super::chain::{self, Program};
 use super::geometry::Geometry;
 use super::panels::{self, Panel, Strips};
 use super::scratch::with_buffer;
-use super::{Real, vectorised};
+use super::Real;
 
 /// Outputs that are computed together, about.
 const BLOCK: usize = 1 << 14;
@@ -61,17 +61,11 @@ pub(super) fn forward<T: Real>(
                     let at = pieces[nth].start / line + k;
                     for (pair, ((x, _), w)) in pairs.iter().zip(weights.chunks_exact(size)).enumerate() {
                         gather(geometry, at, x, inputs);
-                        vectorised(
-                            #[inline(always)]
-                            || {
-                                for panel in panels::panels::<T>(to) {
-                                    let w =
-                                        &w[panel.first * geometry.taps()..][..panel.width * geometry.taps()];
-                                    let out = (&mut y[panel.first..], to);
-                                    panels::multiply(panel, columns, out, (inputs, strips), w, pair > 0);
-                                }
-                            },
-                        );
+                        for panel in panels::panels::<T>(to) {
+                            let w = &w[panel.first * geometry.taps()..][..panel.width * geometry.taps()];
+                            let out = (&mut y[panel.first..], to);
+                            panels::multiply(panel, columns, out, (inputs, strips), w, pair > 0);
+                        }
                     }
                 }
             });

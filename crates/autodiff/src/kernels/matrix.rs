@@ -3,7 +3,7 @@
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-use super::Real;
+use super::{Real, wide_registers};
 use super::packed::multiply_packed;
 use super::scratch::with_buffer;
 use super::tile::DEPTH;
@@ -96,10 +96,14 @@ pub(crate) fn multiply_add<T: Real>(
     rayon::join(|| side(left, 0, half), || side(right, half, n - half));
 }
 
-/// Whether [`multiply_packed`] is the faster way: not in f64, not for small or narrow products, nor where long columns of
-/// `lhs` would have to be gathered.
+/// Whether [`multiply_packed`] is the faster way: not in f64, not for small or narrow products, not where long columns of
+/// `lhs` would have to be gathered, nor with registers of 64 bytes, which the `gemm` crate makes more of.
 fn suits_packing<T>([m, n, k]: [usize; 3], lhs: Matrix<'_, T>) -> bool {
-    size_of::<T>() == 4 && m.min(n) >= NARROW && m * n * k >= SMALL && (lhs.column_stride == 1 || k <= DEPTH)
+    size_of::<T>() == 4
+        && m.min(n) >= NARROW
+        && m * n * k >= SMALL
+        && (lhs.column_stride == 1 || k <= DEPTH)
+        && !wide_registers()
 }
 
 /// A vector of `length` entries, all of which `write` writes.

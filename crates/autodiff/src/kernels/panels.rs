@@ -5,20 +5,19 @@
 
 use std::array::from_fn;
 
-use super::Real;
+use pulp::{Arch, Simd, WithSimd};
 
-/// Columns of a register of 32 bytes.
-const fn lanes<T>() -> usize {
-    32 / size_of::<T>()
-}
+use super::lanes::{MOST, lanes, load, store};
+use super::{Real, wide_registers};
 
-/// Columns of a panel that is not a factor's last one.
+/// Columns of a panel that is not a factor's last one: one or two of the widest registers.
 pub(super) const fn wide<T>() -> usize {
-    2 * lanes::<T>()
+    64 / size_of::<T>()
 }
 
-/// Rows whose sums fit into the registers together, with two registers of columns.
+/// Rows whose sums fit into the registers together: with two of 16 registers a row, or with one of 32.
 const ROWS: usize = 6;
+const MANY_ROWS: usize = 12;
 
 /// Some columns of a factor, in as many as registers hold.
 #[derive(Clone, Copy)]
@@ -31,11 +30,12 @@ pub(super) struct Panel {
     pub(super) width: usize,
 }
 
-/// The panels of a factor with `to` columns: two registers wide as long as there are columns, then one.
+/// The panels of a factor with `to` columns; the last one is half as wide where that does and saves a register.
 pub(super) fn panels<T>(to: usize) -> impl Iterator<Item = Panel> {
+    let narrow = if wide_registers() { wide::<T>() } else { wide::<T>() / 2 };
     (0..to).step_by(wide::<T>()).map(move |first| {
         let left = to - first;
-        let width = if left > lanes::<T>() { wide::<T>() } else { lanes::<T>() };
+        let width = if left > narrow { wide::<T>() } else { narrow };
         Panel { first, columns: width.min(left), width }
     })
 }
@@ -66,7 +66,6 @@ impl Strips {
 
 /// The panel's columns of out = a b, or out += a b, for some rows: `out` starts at the panel's first column and has `stride`
 /// entries a row, `b` has the panel alone, row after row.
-#[inline(always)]
 pub(super) fn multiply<T: Real>(
     panel: Panel,
     rows: usize,
@@ -75,88 +74,99 @@ pub(super) fn multiply<T: Real>(
     b: &[T],
     accumulate: bool,
 ) {
-    let out = (out, stride, panel.columns);
-    match (size_of::<T>(), panel.width) {
-        (4, 16) => by_rows::<T, 8, 2>(rows, out, (a, strips), b, accumulate),
-        (4, _) => by_rows::<T, 8, 1>(rows, out, (a, strips), b, accumulate),
-        (_, 8) => by_rows::<T, 4, 2>(rows, out, (a, strips), b, accumulate),
-        _ => by_rows::<T, 4, 1>(rows, out, (a, strips), b, accumulate),
-    }
+    Arch::new().dispatch(Product { panel, rows, out, stride, a, strips, b, accumulate });
 }
 
-#[inline(always)]
-fn by_rows<T: Real, const L: usize, const H: usize>(
+struct Product<'a, T> {
+    panel: Panel,
     rows: usize,
-    (out, stride, columns): (&mut [T], usize, usize),
-    (a, strips): (&[T], Strips),
-    b: &[T],
+    out: &'a mut [T],
+    stride: usize,
+    a: &'a [T],
+    strips: Strips,
+    b: &'a [T],
     accumulate: bool,
-) {
-    let mut row = 0;
-    // As many at a time as registers hold, then what is left.
-    macro_rules! blocks {
-        ($($at_once:expr),*) => {$(
-            while rows - row >= $at_once {
-                let out = (&mut out[row * stride..], stride, columns);
-                block::<T, L, H, { $at_once }>(out, (&a[row * strips.step..], strips), b, accumulate);
-                row += $at_once;
-            }
-        )*};
-    }
-    blocks!(ROWS, 4, 2, 1);
 }
 
-/// R rows and H registers of L columns at once.
-#[inline(always)]
-fn block<T: Real, const L: usize, const H: usize, const R: usize>(
-    (out, stride, columns): (&mut [T], usize, usize),
-    (a, strips): (&[T], Strips),
-    b: &[T],
-    accumulate: bool,
-) {
-    let mut sums = [[[T::zero(); L]; H]; R];
-    for (nth, b) in b.chunks_exact(strips.length * L * H).enumerate().take(strips.count) {
-        let mut rows: [&[T]; R] = [&[]; R];
-        for (r, row) in rows.iter_mut().enumerate() {
-            *row = &a[nth * strips.apart + r * strips.step..][..strips.length];
-        }
-        for (k, b) in (0..strips.length).zip(b.chunks_exact(L * H)) {
-            let b: [[T; L]; H] = from_fn(
+impl<T: Real> WithSimd for Product<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        match self.panel.width / lanes::<T, S>() {
+            1 => self.by_rows::<S, 1>(simd, 0),
+            2 => self.by_rows::<S, 2>(simd, 0),
+            // Shorter registers than any processor has that is worth the wait.
+            many => (0..many).for_each(
                 #[inline(always)]
-                |h| {
-                    from_fn(
-                        #[inline(always)]
-                        |l| b[h * L + l],
-                    )
-                },
-            );
-            for r in 0..R {
-                let factor = rows[r][k];
-                for h in 0..H {
-                    sums[r][h] = from_fn(
-                        #[inline(always)]
-                        |l| factor.mul_add(b[h][l], sums[r][h][l]),
-                    );
+                |nth| self.by_rows::<S, 1>(simd, nth * lanes::<T, S>()),
+            ),
+        }
+    }
+}
+
+impl<T: Real> Product<'_, T> {
+    /// `H` registers of the panel from a column on.
+    #[inline(always)]
+    fn by_rows<S: Simd, const H: usize>(&mut self, simd: S, first: usize) {
+        let mut row = 0;
+        // As many at a time as registers hold, then what is left.
+        macro_rules! blocks {
+            ($($at_once:expr),*) => {$(
+                while self.rows - row >= $at_once {
+                    self.block::<S, H, { $at_once }>(simd, row, first);
+                    row += $at_once;
+                }
+            )*};
+        }
+        if H == 1 {
+            blocks!(MANY_ROWS);
+        }
+        blocks!(ROWS, 4, 2, 1);
+    }
+
+    /// `R` rows at once.
+    #[inline(always)]
+    fn block<S: Simd, const H: usize, const R: usize>(&mut self, simd: S, row: usize, first: usize) {
+        let (strips, width, lanes) = (self.strips, self.panel.width, lanes::<T, S>());
+        let mut sums = [[T::splat(simd, T::zero()); H]; R];
+        for (nth, b) in self.b.chunks_exact(strips.length * width).enumerate().take(strips.count) {
+            let mut rows: [&[T]; R] = [&[]; R];
+            for (r, from) in rows.iter_mut().enumerate() {
+                *from = &self.a[nth * strips.apart + (row + r) * strips.step..][..strips.length];
+            }
+            for k in 0..strips.length {
+                let b: [T::Register<S>; H] = from_fn(
+                    #[inline(always)]
+                    |h| load::<T, S>(&b[k * width + first + h * lanes..][..lanes]),
+                );
+                for r in 0..R {
+                    let factor = T::splat(simd, rows[r][k]);
+                    for h in 0..H {
+                        sums[r][h] = T::multiply_add(simd, factor, b[h], sums[r][h]);
+                    }
                 }
             }
         }
-    }
-    for (sums, out) in sums.into_iter().zip(out.chunks_mut(stride)) {
-        for (h, sums) in sums.into_iter().enumerate() {
-            let out = &mut out[h * L..];
-            // A constant length first: a variable one would keep the sums out of registers.
-            if h * L + L <= columns {
-                store(&mut out[..L], sums, accumulate);
-            } else {
-                store(&mut out[..columns - h * L], sums, accumulate);
+        for (sums, out) in sums.iter().zip(self.out[row * self.stride..].chunks_mut(self.stride)) {
+            for (h, &sum) in sums.iter().enumerate() {
+                let first = first + h * lanes;
+                let there = self.panel.columns.saturating_sub(first).min(lanes);
+                write(simd, &mut out[first.min(self.panel.columns)..][..there], sum, self.accumulate);
             }
         }
     }
 }
 
+/// Writes the first entries of a register, or adds them.
 #[inline(always)]
-fn store<T: Real, const L: usize>(out: &mut [T], sums: [T; L], accumulate: bool) {
-    for (out, sum) in out.iter_mut().zip(sums) {
+fn write<T: Real, S: Simd>(simd: S, out: &mut [T], sum: T::Register<S>, accumulate: bool) {
+    if out.len() == lanes::<T, S>() {
+        return store::<T, S>(if accumulate { T::sum(simd, load::<T, S>(out), sum) } else { sum }, out);
+    }
+    let mut entries = [T::zero(); MOST];
+    store::<T, S>(sum, &mut entries);
+    for (out, sum) in out.iter_mut().zip(entries) {
         *out = if accumulate { *out + sum } else { sum };
     }
 }

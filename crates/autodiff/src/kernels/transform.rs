@@ -3,15 +3,20 @@
 //! Interpolation points 0, +-a, +-b and infinity with a = 3/4, b = 3/2: exact in binary, and with half the rounding
 //! error of the usual 1 and 2 (8e-7 instead of 1.8e-6 in f32; the direct sum has 1.6e-7).
 
-use std::array::from_fn;
+use std::marker::PhantomData;
 use std::ops::Range;
 
+use pulp::{Arch, Scalar, Simd, WithSimd};
+
 use super::Real;
+use super::lanes::{MOST, lanes, load, store};
 
 /// Outputs along a tile's side.
 pub(super) const TILE: usize = 4;
 /// Inputs along a tile's side: tile + kernel - 1.
 pub(super) const SIDE: usize = 6;
+/// Weights of a channel.
+const TAPS: usize = 9;
 /// Places of a tile in the transformed domain.
 pub(super) const PLACES: usize = SIDE * SIDE;
 
@@ -20,74 +25,84 @@ const B: f64 = 1.5;
 const A2: f64 = A * A;
 const B2: f64 = B * B;
 
-/// Neighbouring channels in a register.
-type Lanes<T, const L: usize> = [T; L];
-
-#[inline(always)]
-fn add<T: Real, const L: usize>(x: Lanes<T, L>, y: Lanes<T, L>) -> Lanes<T, L> {
-    let mut out = x;
-    (0..L).for_each(|l| out[l] += y[l]);
-    out
+/// One side of a transform: `N` entries to `M`, for as many neighbouring channels as a register holds.
+trait Axis<const N: usize, const M: usize> {
+    fn apply<T: Real, S: Simd>(registers: Registers<S>, from: [T::Register<S>; N]) -> [T::Register<S>; M];
 }
 
-#[inline(always)]
-fn sub<T: Real, const L: usize>(x: Lanes<T, L>, y: Lanes<T, L>) -> Lanes<T, L> {
-    let mut out = x;
-    (0..L).for_each(|l| out[l] = x[l] - y[l]);
-    out
-}
+/// Arithmetic with registers.
+#[derive(Clone, Copy)]
+struct Registers<S>(S);
 
-#[inline(always)]
-fn times<T: Real, const L: usize>(factor: f64, x: Lanes<T, L>) -> Lanes<T, L> {
-    let factor = T::round_from(factor);
-    let mut out = x;
-    (0..L).for_each(|l| out[l] = factor * x[l]);
-    out
-}
+impl<S: Simd> Registers<S> {
+    #[inline(always)]
+    fn add<T: Real>(self, x: T::Register<S>, y: T::Register<S>) -> T::Register<S> {
+        T::sum(self.0, x, y)
+    }
 
-/// factor x + y, rounded once.
-#[inline(always)]
-fn fused<T: Real, const L: usize>(factor: f64, x: Lanes<T, L>, y: Lanes<T, L>) -> Lanes<T, L> {
-    let factor = T::round_from(factor);
-    let mut out = y;
-    (0..L).for_each(|l| out[l] = factor.mul_add(x[l], y[l]));
-    out
+    #[inline(always)]
+    fn sub<T: Real>(self, x: T::Register<S>, y: T::Register<S>) -> T::Register<S> {
+        T::difference(self.0, x, y)
+    }
+
+    #[inline(always)]
+    fn times<T: Real>(self, factor: f64, x: T::Register<S>) -> T::Register<S> {
+        T::product(self.0, T::splat(self.0, T::round_from(factor)), x)
+    }
+
+    /// factor x + y, rounded once.
+    #[inline(always)]
+    fn fused<T: Real>(self, factor: f64, x: T::Register<S>, y: T::Register<S>) -> T::Register<S> {
+        T::multiply_add(self.0, T::splat(self.0, T::round_from(factor)), x, y)
+    }
 }
 
 /// B'd: six inputs to six places.
-#[inline(always)]
-fn input_axis<T: Real, const L: usize>(d: [Lanes<T, L>; 6]) -> [Lanes<T, L>; 6] {
-    let (even_a, odd_a) = (fused(-B2, d[2], d[4]), fused(-B2, d[1], d[3]));
-    let (even_b, odd_b) = (fused(-A2, d[2], d[4]), fused(-A2, d[1], d[3]));
-    [
-        fused(A2 * B2, d[0], fused(-(A2 + B2), d[2], d[4])),
-        fused(A, odd_a, even_a),
-        fused(-A, odd_a, even_a),
-        fused(B, odd_b, even_b),
-        fused(-B, odd_b, even_b),
-        fused(A2 * B2, d[1], fused(-(A2 + B2), d[3], d[5])),
-    ]
+struct Input;
+
+impl Axis<6, 6> for Input {
+    #[inline(always)]
+    fn apply<T: Real, S: Simd>(x: Registers<S>, d: [T::Register<S>; 6]) -> [T::Register<S>; 6] {
+        let (even_a, odd_a) = (x.fused::<T>(-B2, d[2], d[4]), x.fused::<T>(-B2, d[1], d[3]));
+        let (even_b, odd_b) = (x.fused::<T>(-A2, d[2], d[4]), x.fused::<T>(-A2, d[1], d[3]));
+        [
+            x.fused::<T>(A2 * B2, d[0], x.fused::<T>(-(A2 + B2), d[2], d[4])),
+            x.fused::<T>(A, odd_a, even_a),
+            x.fused::<T>(-A, odd_a, even_a),
+            x.fused::<T>(B, odd_b, even_b),
+            x.fused::<T>(-B, odd_b, even_b),
+            x.fused::<T>(A2 * B2, d[1], x.fused::<T>(-(A2 + B2), d[3], d[5])),
+        ]
+    }
 }
 
 /// A'm: six places to four outputs.
-#[inline(always)]
-fn output_axis<T: Real, const L: usize>(m: [Lanes<T, L>; 6]) -> [Lanes<T, L>; 4] {
-    let (sum_a, sum_b) = (add(m[1], m[2]), add(m[3], m[4]));
-    let (gap_a, gap_b) = (sub(m[1], m[2]), sub(m[3], m[4]));
-    [
-        add(m[0], add(sum_a, sum_b)),
-        fused(A, gap_a, times(B, gap_b)),
-        fused(A2, sum_a, times(B2, sum_b)),
-        fused(A * A2, gap_a, fused(B * B2, gap_b, m[5])),
-    ]
+struct Output;
+
+impl Axis<6, 4> for Output {
+    #[inline(always)]
+    fn apply<T: Real, S: Simd>(x: Registers<S>, m: [T::Register<S>; 6]) -> [T::Register<S>; 4] {
+        let (sum_a, sum_b) = (x.add::<T>(m[1], m[2]), x.add::<T>(m[3], m[4]));
+        let (gap_a, gap_b) = (x.sub::<T>(m[1], m[2]), x.sub::<T>(m[3], m[4]));
+        [
+            x.add::<T>(m[0], x.add::<T>(sum_a, sum_b)),
+            x.fused::<T>(A, gap_a, x.times::<T>(B, gap_b)),
+            x.fused::<T>(A2, sum_a, x.times::<T>(B2, sum_b)),
+            x.fused::<T>(A * A2, gap_a, x.fused::<T>(B * B2, gap_b, m[5])),
+        ]
+    }
 }
 
 /// A g: four outputs to six places.
-#[inline(always)]
-fn output_adjoint_axis<T: Real, const L: usize>(g: [Lanes<T, L>; 4]) -> [Lanes<T, L>; 6] {
-    let (even_a, odd_a) = (fused(A2, g[2], g[0]), fused(A, g[1], times(A * A2, g[3])));
-    let (even_b, odd_b) = (fused(B2, g[2], g[0]), fused(B, g[1], times(B * B2, g[3])));
-    [g[0], add(even_a, odd_a), sub(even_a, odd_a), add(even_b, odd_b), sub(even_b, odd_b), g[3]]
+struct OutputAdjoint;
+
+impl Axis<4, 6> for OutputAdjoint {
+    #[inline(always)]
+    fn apply<T: Real, S: Simd>(x: Registers<S>, g: [T::Register<S>; 4]) -> [T::Register<S>; 6] {
+        let (even_a, odd_a) = (x.fused::<T>(A2, g[2], g[0]), x.fused::<T>(A, g[1], x.times::<T>(A * A2, g[3])));
+        let (even_b, odd_b) = (x.fused::<T>(B2, g[2], g[0]), x.fused::<T>(B, g[1], x.times::<T>(B * B2, g[3])));
+        [g[0], x.add::<T>(even_a, odd_a), x.sub::<T>(even_a, odd_a), x.add::<T>(even_b, odd_b), x.sub::<T>(even_b, odd_b), g[3]]
+    }
 }
 
 /// Divisors of the rows of G: products of differences of the points.
@@ -96,94 +111,160 @@ const AT_A: f64 = 2.0 * A2 * (A2 - B2);
 const AT_B: f64 = 2.0 * B2 * (B2 - A2);
 
 /// G w: three weights to six places.
-#[inline(always)]
-fn weight_axis<T: Real, const L: usize>(w: [Lanes<T, L>; 3]) -> [Lanes<T, L>; 6] {
-    let (even_a, odd_a) = (fused(1.0 / AT_A, w[0], times(A2 / AT_A, w[2])), times(A / AT_A, w[1]));
-    let (even_b, odd_b) = (fused(1.0 / AT_B, w[0], times(B2 / AT_B, w[2])), times(B / AT_B, w[1]));
-    let zero = times(1.0 / AT_ZERO, w[0]);
-    [zero, add(even_a, odd_a), sub(even_a, odd_a), add(even_b, odd_b), sub(even_b, odd_b), w[2]]
+struct Weights;
+
+impl Axis<3, 6> for Weights {
+    #[inline(always)]
+    fn apply<T: Real, S: Simd>(x: Registers<S>, w: [T::Register<S>; 3]) -> [T::Register<S>; 6] {
+        let (even_a, odd_a) = (x.fused::<T>(1.0 / AT_A, w[0], x.times::<T>(A2 / AT_A, w[2])), x.times::<T>(A / AT_A, w[1]));
+        let (even_b, odd_b) = (x.fused::<T>(1.0 / AT_B, w[0], x.times::<T>(B2 / AT_B, w[2])), x.times::<T>(B / AT_B, w[1]));
+        let zero = x.times::<T>(1.0 / AT_ZERO, w[0]);
+        [zero, x.add::<T>(even_a, odd_a), x.sub::<T>(even_a, odd_a), x.add::<T>(even_b, odd_b), x.sub::<T>(even_b, odd_b), w[2]]
+    }
 }
 
 /// G'u: six places to three weights.
-#[inline(always)]
-fn weight_adjoint_axis<T: Real, const L: usize>(u: [Lanes<T, L>; 6]) -> [Lanes<T, L>; 3] {
-    let (sum_a, sum_b) = (add(u[1], u[2]), add(u[3], u[4]));
-    let (gap_a, gap_b) = (sub(u[1], u[2]), sub(u[3], u[4]));
-    [
-        fused(1.0 / AT_ZERO, u[0], fused(1.0 / AT_A, sum_a, times(1.0 / AT_B, sum_b))),
-        fused(A / AT_A, gap_a, times(B / AT_B, gap_b)),
-        fused(A2 / AT_A, sum_a, fused(B2 / AT_B, sum_b, u[5])),
-    ]
-}
+struct WeightsAdjoint;
 
-/// Applies a map along both axes of a square whose columns outside `inside` are zero.
-#[inline(always)]
-fn both_axes<T: Real, const L: usize, const N: usize, const M: usize>(
-    inside: &Range<usize>,
-    load: impl Fn(usize, usize) -> Lanes<T, L>,
-    axis: impl Fn([Lanes<T, L>; N]) -> [Lanes<T, L>; M],
-    mut store: impl FnMut(usize, usize, Lanes<T, L>),
-) {
-    let mut half = [[[T::zero(); L]; N]; M];
-    for j in 0..N {
-        let mut column = [[T::zero(); L]; M];
-        if inside.start <= j && j < inside.end {
-            let mut entries = [[T::zero(); L]; N];
-            (0..N).for_each(
-                #[inline(always)]
-                |i| entries[i] = load(i, j),
-            );
-            column = axis(entries);
-        }
-        for (half, entry) in half.iter_mut().zip(column) {
-            half[j] = entry;
-        }
-    }
-    for (i, row) in half.into_iter().enumerate() {
-        let row = axis(row);
-        for (j, entry) in row.into_iter().enumerate() {
-            store(i, j, entry);
-        }
+impl Axis<6, 3> for WeightsAdjoint {
+    #[inline(always)]
+    fn apply<T: Real, S: Simd>(x: Registers<S>, u: [T::Register<S>; 6]) -> [T::Register<S>; 3] {
+        let (sum_a, sum_b) = (x.add::<T>(u[1], u[2]), x.add::<T>(u[3], u[4]));
+        let (gap_a, gap_b) = (x.sub::<T>(u[1], u[2]), x.sub::<T>(u[3], u[4]));
+        [
+            x.fused::<T>(1.0 / AT_ZERO, u[0], x.fused::<T>(1.0 / AT_A, sum_a, x.times::<T>(1.0 / AT_B, sum_b))),
+            x.fused::<T>(A / AT_A, gap_a, x.times::<T>(B / AT_B, gap_b)),
+            x.fused::<T>(A2 / AT_A, sum_a, x.fused::<T>(B2 / AT_B, sum_b, u[5])),
+        ]
     }
 }
 
-/// Runs `$body` for every run of `$lanes` channels from `$channel` on: as many at a time as registers hold.
-macro_rules! for_channels {
-    ($real:ty, $channels:expr, |$channel:ident, $lanes:ident| $body:expr) => {{
-        let wide = if size_of::<$real>() == 4 { 8 } else { 4 };
-        let whole = $channels / wide * wide;
-        for $channel in (0..whole).step_by(wide) {
-            if wide == 8 {
-                const $lanes: usize = 8;
-                $body
-            } else {
-                const $lanes: usize = 4;
-                $body
+/// The first channel's place of a square's entry, and how far the next channel's is from it.
+type Place<P> = (P, usize);
+
+/// A map along both axes of a square, for all channels.
+struct Transform<T, A, const N: usize, const M: usize, L, W> {
+    axis: PhantomData<(T, A)>,
+    channels: usize,
+    /// Columns outside are zero.
+    inside: Range<usize>,
+    /// Where the entries at row and column are.
+    load: L,
+    /// Where the results go, unless they are not wanted.
+    store: W,
+}
+
+/// Runs a transform with the widest registers.
+///
+/// # Safety
+/// All channels of every column inside must lie where `load` says, and there must be room for them where `store` says.
+unsafe fn transform<T, A, const N: usize, const M: usize>(
+    channels: usize,
+    inside: Range<usize>,
+    load: impl Fn(usize, usize) -> Place<*const T>,
+    store: impl Fn(usize, usize) -> Option<Place<*mut T>>,
+) where
+    T: Real,
+    A: Axis<N, M>,
+{
+    let all = Transform::<T, A, N, M, _, _> { axis: PhantomData, channels, inside, load, store };
+    Arch::new().dispatch(all);
+}
+
+impl<T, A, const N: usize, const M: usize, L, W> WithSimd for Transform<T, A, N, M, L, W>
+where
+    T: Real,
+    A: Axis<N, M>,
+    L: Fn(usize, usize) -> Place<*const T>,
+    W: Fn(usize, usize) -> Option<Place<*mut T>>,
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let whole = self.channels / lanes::<T, S>() * lanes::<T, S>();
+        for channel in (0..whole).step_by(lanes::<T, S>()) {
+            self.run(simd, channel);
+        }
+        for channel in whole..self.channels {
+            self.run(Scalar, channel);
+        }
+    }
+}
+
+impl<T, A, const N: usize, const M: usize, L, W> Transform<T, A, N, M, L, W>
+where
+    T: Real,
+    A: Axis<N, M>,
+    L: Fn(usize, usize) -> Place<*const T>,
+    W: Fn(usize, usize) -> Option<Place<*mut T>>,
+{
+    /// A register of channels.
+    #[inline(always)]
+    fn run<S: Simd>(&self, simd: S, channel: usize) {
+        let mut half = [[T::splat(simd, T::zero()); N]; M];
+        for j in 0..N {
+            let mut column = [T::splat(simd, T::zero()); M];
+            if self.inside.start <= j && j < self.inside.end {
+                let mut entries = [T::splat(simd, T::zero()); N];
+                for (i, entry) in entries.iter_mut().enumerate() {
+                    // SAFETY: what `transform` was promised.
+                    *entry = unsafe { read::<T, S>((self.load)(i, j), channel) };
+                }
+                column = A::apply::<T, S>(Registers(simd), entries);
+            }
+            for (half, entry) in half.iter_mut().zip(column) {
+                half[j] = entry;
             }
         }
-        for $channel in whole..$channels {
-            const $lanes: usize = 1;
-            $body
+        for (i, row) in half.into_iter().enumerate() {
+            let row = A::apply::<T, S>(Registers(simd), row);
+            for (j, entry) in row.into_iter().enumerate() {
+                if let Some(place) = (self.store)(i, j) {
+                    // SAFETY: what `transform` was promised.
+                    unsafe { write::<T, S>(place, channel, entry) };
+                }
+            }
         }
-    }};
+    }
 }
 
 /// # Safety
-///
-/// There are L entries at `x`.
+/// All channels of a register must be there.
 #[inline(always)]
-unsafe fn read<T: Real, const L: usize>(x: *const T) -> Lanes<T, L> {
-    // SAFETY: the caller's promise; an array of T may lie wherever a T may.
-    unsafe { x.cast::<Lanes<T, L>>().read() }
+unsafe fn read<T: Real, S: Simd>((from, apart): Place<*const T>, channel: usize) -> T::Register<S> {
+    let from = from.wrapping_add(channel * apart);
+    if apart == 1 {
+        // SAFETY: the caller's promise; a register may be read from anywhere.
+        return unsafe { from.cast::<T::Register<S>>().read_unaligned() };
+    }
+    let mut entries = [T::zero(); MOST];
+    for (l, entry) in entries.iter_mut().enumerate().take(lanes::<T, S>()) {
+        // SAFETY: the caller's promise.
+        *entry = unsafe { *from.add(l * apart) };
+    }
+    load::<T, S>(&entries)
 }
 
 /// # Safety
-///
-/// There is room for L entries at `x`.
+/// There must be room for all channels of a register.
 #[inline(always)]
-unsafe fn write<T: Real, const L: usize>(x: *mut T, entries: Lanes<T, L>) {
-    // SAFETY: the caller's promise; an array of T may lie wherever a T may.
-    unsafe { x.cast::<Lanes<T, L>>().write(entries) }
+unsafe fn write<T: Real, S: Simd>(
+    (to, apart): Place<*mut T>,
+    channel: usize,
+    entry: T::Register<S>,
+) {
+    let to = to.wrapping_add(channel * apart);
+    if apart == 1 {
+        // SAFETY: the caller's promise; a register may be written anywhere.
+        return unsafe { to.cast::<T::Register<S>>().write_unaligned(entry) };
+    }
+    let mut entries = [T::zero(); MOST];
+    store::<T, S>(entry, &mut entries);
+    for (l, &entry) in entries.iter().enumerate().take(lanes::<T, S>()) {
+        // SAFETY: the caller's promise.
+        unsafe { *to.add(l * apart) = entry };
+    }
 }
 
 /// A square of an image: its lines, which are zeros outside the image, where its first column lies in them, and which of
@@ -218,25 +299,25 @@ impl<'a, T, const N: usize> Window<'a, T, N> {
 }
 
 /// Transforms a 6x6 tile of inputs. Place p of the result goes to `out[p * plane..]`.
-#[inline(always)]
 pub(super) fn input<T: Real>(channels: usize, window: &Window<'_, T, SIDE>, out: &mut [T], plane: usize) {
     assert!(out.len() >= (PLACES - 1) * plane + channels, "no room for a tile");
     let (starts, out) = (window.starts(channels), out.as_mut_ptr());
-    for_channels!(T, channels, |channel, L| both_axes::<T, L, SIDE, SIDE>(
-        &window.inside,
-        #[inline(always)]
-        // SAFETY: the column lies inside, so the window knows the line to have all of its channels.
-        |i, j| unsafe { read(starts[i].wrapping_add(j * channels + channel)) },
-        input_axis,
-        #[inline(always)]
-        // SAFETY: asserted above for the last place and the last channel.
-        |i, j, entry| unsafe { write(out.add((i * SIDE + j) * plane + channel), entry) },
-    ));
+    // SAFETY: the window knows its lines to have all channels of the columns inside; the results' last place and channel are
+    // asserted above.
+    unsafe {
+        transform::<T, Input, SIDE, SIDE>(
+            channels,
+            window.inside.clone(),
+            #[inline(always)]
+            |i, j| (starts[i].wrapping_add(j * channels), 1),
+            #[inline(always)]
+            |i, j| Some((out.wrapping_add((i * SIDE + j) * plane), 1)),
+        );
+    }
 }
 
 /// Transforms the products of one tile to its 4x4 outputs, and writes the first `rows` and `columns` of them; the lines of y
 /// are `line` entries long.
-#[inline(always)]
 pub(super) fn output<T: Real>(
     channels: usize,
     products: &[T],
@@ -248,24 +329,20 @@ pub(super) fn output<T: Real>(
     assert!(products.len() >= (PLACES - 1) * plane + channels, "a tile lacks products");
     assert!(y.len() >= (rows - 1) * line + columns * channels, "no room for a tile's outputs");
     let (products, y) = (products.as_ptr(), y.as_mut_ptr());
-    for_channels!(T, channels, |channel, L| both_axes::<T, L, SIDE, TILE>(
-        &(0..SIDE),
-        #[inline(always)]
-        // SAFETY: asserted above for the last place and the last channel.
-        |i, j| unsafe { read(products.add((i * SIDE + j) * plane + channel)) },
-        output_axis,
-        #[inline(always)]
-        |i, j, entry| {
-            if i < rows && j < columns {
-                // SAFETY: asserted above for the last row, column and channel.
-                unsafe { write(y.add(i * line + j * channels + channel), entry) }
-            }
-        },
-    ));
+    // SAFETY: asserted above for the last place and channel, and for the last row and column that are written.
+    unsafe {
+        transform::<T, Output, SIDE, TILE>(
+            channels,
+            0..SIDE,
+            #[inline(always)]
+            |i, j| (products.wrapping_add((i * SIDE + j) * plane), 1),
+            #[inline(always)]
+            |i, j| (i < rows && j < columns).then(|| (y.wrapping_add(i * line + j * channels), 1)),
+        );
+    }
 }
 
 /// The adjoint of [`output`]: from 4x4 outputs to 36 places.
-#[inline(always)]
 pub(super) fn output_adjoint<T: Real>(
     channels: usize,
     window: &Window<'_, T, TILE>,
@@ -274,20 +351,20 @@ pub(super) fn output_adjoint<T: Real>(
 ) {
     assert!(out.len() >= (PLACES - 1) * plane + channels, "no room for a tile");
     let (starts, out) = (window.starts(channels), out.as_mut_ptr());
-    for_channels!(T, channels, |channel, L| both_axes::<T, L, TILE, SIDE>(
-        &window.inside,
-        #[inline(always)]
-        // SAFETY: the column lies inside, so the window knows the line to have all of its channels.
-        |i, j| unsafe { read(starts[i].wrapping_add(j * channels + channel)) },
-        output_adjoint_axis,
-        #[inline(always)]
-        // SAFETY: asserted above for the last place and the last channel.
-        |i, j, entry| unsafe { write(out.add((i * SIDE + j) * plane + channel), entry) },
-    ));
+    // SAFETY: as for the inputs.
+    unsafe {
+        transform::<T, OutputAdjoint, TILE, SIDE>(
+            channels,
+            window.inside.clone(),
+            #[inline(always)]
+            |i, j| (starts[i].wrapping_add(j * channels), 1),
+            #[inline(always)]
+            |i, j| Some((out.wrapping_add((i * SIDE + j) * plane), 1)),
+        );
+    }
 }
 
 /// Transforms the 3x3 weights of `channels` channels that lie `stride` apart, turned by half a turn where `flipped`.
-#[inline(always)]
 pub(super) fn weights<T: Real>(
     (channels, stride): (usize, usize),
     w: &[T],
@@ -295,36 +372,37 @@ pub(super) fn weights<T: Real>(
     out: &mut [T],
     plane: usize,
 ) {
-    for_channels!(T, channels, |channel, L| both_axes::<T, L, 3, SIDE>(
-        &(0..3),
-        #[inline(always)]
-        |i, j| {
-            let tap = if flipped { 8 - (3 * i + j) } else { 3 * i + j };
-            from_fn(|l| w[(channel + l) * stride + tap])
-        },
-        weight_axis,
-        #[inline(always)]
-        |i, j, entry| out[(i * SIDE + j) * plane + channel..][..L].copy_from_slice(&entry),
-    ));
+    assert!(w.len() >= (channels - 1) * stride + TAPS, "channels without weights");
+    assert!(out.len() >= (PLACES - 1) * plane + channels, "no room for the weights' places");
+    let (w, out) = (w.as_ptr(), out.as_mut_ptr());
+    let tap = |tap: usize| if flipped { TAPS - 1 - tap } else { tap };
+    // SAFETY: asserted above for the last tap, place and channel.
+    unsafe {
+        transform::<T, Weights, 3, SIDE>(
+            channels,
+            0..3,
+            #[inline(always)]
+            |i, j| (w.wrapping_add(tap(3 * i + j)), stride),
+            #[inline(always)]
+            |i, j| Some((out.wrapping_add((i * SIDE + j) * plane), 1)),
+        );
+    }
 }
 
-/// The adjoint of [`weights`].
-#[inline(always)]
+/// The adjoint of [`weights`], whose channels' weights lie side by side.
 pub(super) fn weights_adjoint<T: Real>(channels: usize, u: &[T], plane: usize, w: &mut [T]) {
-    for_channels!(T, channels, |channel, L| both_axes::<T, L, SIDE, 3>(
-        &(0..SIDE),
-        #[inline(always)]
-        |i, j| {
-            let mut out = [T::zero(); L];
-            out.copy_from_slice(&u[(i * SIDE + j) * plane + channel..][..L]);
-            out
-        },
-        weight_adjoint_axis,
-        #[inline(always)]
-        |i, j, entry: Lanes<T, L>| {
-            for (l, entry) in entry.into_iter().enumerate() {
-                w[(channel + l) * 9 + 3 * i + j] = entry;
-            }
-        },
-    ));
+    assert!(u.len() >= (PLACES - 1) * plane + channels, "a channel lacks places");
+    assert!(w.len() >= channels * TAPS, "no room for the weights");
+    let (u, w) = (u.as_ptr(), w.as_mut_ptr());
+    // SAFETY: asserted above for the last tap, place and channel.
+    unsafe {
+        transform::<T, WeightsAdjoint, SIDE, 3>(
+            channels,
+            0..SIDE,
+            #[inline(always)]
+            |i, j| (u.wrapping_add((i * SIDE + j) * plane), 1),
+            #[inline(always)]
+            |i, j| Some((w.wrapping_add(3 * i + j), TAPS)),
+        );
+    }
 }

@@ -159,21 +159,16 @@ impl<T: Real> Factors<'_, T> {
             let (inputs, products) = buffer.split_at_mut(PLACES * wide);
             for (nth, (x, w)) in self.images.iter().zip(self.weights).enumerate() {
                 input_tiles(self.tiling, rows.clone(), from, x, inputs);
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        for place in 0..PLACES {
-                            let a = (&inputs[place * wide..][..tiles * from], Strips::rows_of(from));
-                            let out = &mut products[place * deep..][..tiles * share.len()];
-                            for panel in panels::panels::<T>(to).filter(|p| share.contains(&p.first)) {
-                                let size = panel.width * from;
-                                let w = &w[panel.first * from * PLACES + place * size..][..size];
-                                let out = (&mut out[panel.first - share.start..], share.len());
-                                panels::multiply(panel, tiles, out, a, w, nth > 0);
-                            }
-                        }
-                    },
-                );
+                for place in 0..PLACES {
+                    let a = (&inputs[place * wide..][..tiles * from], Strips::rows_of(from));
+                    let out = &mut products[place * deep..][..tiles * share.len()];
+                    for panel in panels::panels::<T>(to).filter(|p| share.contains(&p.first)) {
+                        let size = panel.width * from;
+                        let w = &w[panel.first * from * PLACES + place * size..][..size];
+                        let out = (&mut out[panel.first - share.start..], share.len());
+                        panels::multiply(panel, tiles, out, a, w, nth > 0);
+                    }
+                }
             }
             finish(self.tiling, rows, share.len(), products, outputs);
         });
