@@ -3,19 +3,18 @@
 //! For convolutions with few channels: a general product spends more on packing its factors than on multiplying. Here b
 //! lies in panels of a few columns each, which the convolution's weights are written in once, and a is read where it lies.
 
-use std::array::from_fn;
-
 use pulp::{Arch, Simd, WithSimd};
 
 use super::lanes::{MOST, lanes, load, store};
 use super::{Real, wide_registers};
 
-/// Columns of a panel that is not a factor's last one: one or two of the widest registers.
-pub(super) const fn wide<T>() -> usize {
-    64 / size_of::<T>()
+/// Columns of a panel that is not a factor's last one: two of the widest registers.
+pub(super) fn wide<T>() -> usize {
+    let register = if wide_registers() { 64 } else { 32 };
+    2 * register / size_of::<T>()
 }
 
-/// Rows whose sums fit into the registers together: with two of 16 registers a row, or with one of 32.
+/// Rows whose sums fit into 16 registers together, with two a row, and those that fit with one or into 32.
 const ROWS: usize = 6;
 const MANY_ROWS: usize = 12;
 
@@ -30,12 +29,12 @@ pub(super) struct Panel {
     pub(super) width: usize,
 }
 
-/// The panels of a factor with `to` columns; the last one is half as wide where that does and saves a register.
+/// The panels of a factor with `to` columns: two registers wide as long as there are columns, then one.
 pub(super) fn panels<T>(to: usize) -> impl Iterator<Item = Panel> {
-    let narrow = if wide_registers() { wide::<T>() } else { wide::<T>() / 2 };
-    (0..to).step_by(wide::<T>()).map(move |first| {
+    let wide = wide::<T>();
+    (0..to).step_by(wide).map(move |first| {
         let left = to - first;
-        let width = if left > narrow { wide::<T>() } else { narrow };
+        let width = if left > wide / 2 { wide } else { wide / 2 };
         Panel { first, columns: width.min(left), width }
     })
 }
@@ -119,7 +118,7 @@ impl<T: Real> Product<'_, T> {
                 }
             )*};
         }
-        if H == 1 {
+        if H == 1 || size_of::<T::Register<S>>() == 64 {
             blocks!(MANY_ROWS);
         }
         blocks!(ROWS, 4, 2, 1);
@@ -131,19 +130,22 @@ impl<T: Real> Product<'_, T> {
         let (strips, width, lanes) = (self.strips, self.panel.width, lanes::<T, S>());
         let mut sums = [[T::splat(simd, T::zero()); H]; R];
         for (nth, b) in self.b.chunks_exact(strips.length * width).enumerate().take(strips.count) {
-            let mut rows: [&[T]; R] = [&[]; R];
-            for (r, from) in rows.iter_mut().enumerate() {
-                *from = &self.a[nth * strips.apart + (row + r) * strips.step..][..strips.length];
-            }
+            let from = &self.a[nth * strips.apart + row * strips.step..];
+            assert!(
+                from.len() >= (R - 1) * strips.step + strips.length && first + H * lanes <= width,
+                "rows leave their factor"
+            );
+            let (from, b) = (from.as_ptr(), b[first..].as_ptr());
             for k in 0..strips.length {
-                let b: [T::Register<S>; H] = from_fn(
-                    #[inline(always)]
-                    |h| load::<T, S>(&b[k * width + first + h * lanes..][..lanes]),
-                );
-                for r in 0..R {
-                    let factor = T::splat(simd, rows[r][k]);
-                    for h in 0..H {
-                        sums[r][h] = T::multiply_add(simd, factor, b[h], sums[r][h]);
+                // SAFETY: row k of the panel is there, and so is entry k of the last row. (With a check in this loop the
+                // sums would leave their registers.)
+                unsafe {
+                    let b = b.add(k * width).cast::<[T::Register<S>; H]>().read_unaligned();
+                    for r in 0..R {
+                        let factor = T::splat(simd, *from.add(r * strips.step + k));
+                        for h in 0..H {
+                            sums[r][h] = T::multiply_add(simd, factor, b[h], sums[r][h]);
+                        }
                     }
                 }
             }
