@@ -5,10 +5,11 @@
 
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::ops::Range;
 
 use super::chain::{self, Program};
-use super::matrix::{Matrix, multiply_add, multiply_add_strided};
+use super::matrix::{Matrix, multiply_add, multiply_add_strided, written};
 use super::scratch::with_buffer;
 use super::unfold::{fold, unfold};
 use super::{Real, SERIAL, direct, winograd};
@@ -33,13 +34,18 @@ fn by_taps<'a, T: Real>(geometry: &Geometry, w: &'a [T]) -> Cow<'a, [T]> {
     if area == 1 {
         return Cow::Borrowed(w);
     }
-    let (mut out, size) = (vec![T::zero(); w.len()], area * per_group);
-    let rows = out.par_chunks_exact_mut(size).zip(w.par_chunks_exact(size));
-    rows.with_min_len(SERIAL.div_ceil(size)).for_each(|(out, w)| {
-        for (channel, w) in w.chunks_exact(area).enumerate() {
-            w.iter().enumerate().for_each(|(tap, &w)| out[tap * per_group + channel] = w);
-        }
-    });
+    let size = area * per_group;
+    let turn = |out: &mut [T]| {
+        let rows = out.par_chunks_exact_mut(size).zip(w.par_chunks_exact(size));
+        rows.with_min_len(SERIAL.div_ceil(size)).for_each(|(out, w)| {
+            for (channel, w) in w.chunks_exact(area).enumerate() {
+                w.iter().enumerate().for_each(|(tap, &w)| out[tap * per_group + channel] = w);
+            }
+        });
+        Ok::<_, Infallible>(())
+    };
+    // SAFETY: every weight has a place of its own.
+    let Ok(out) = unsafe { written(w.len(), turn) };
     Cow::Owned(out)
 }
 
@@ -145,7 +151,7 @@ pub(crate) fn input_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])]
     x
 }
 
-/// w = sum of the adjoint in w over the pairs (x, y).
+/// w = sum of the adjoint in w over the pairs (x, y): all of it is written.
 pub(crate) fn weight_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])], w: &mut [T]) {
     if winograd::pays(geometry) {
         return winograd::weight_adjoint(geometry, pairs, w);
@@ -154,15 +160,17 @@ pub(crate) fn weight_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])
     let (channels, all) = (out / geometry.groups, geometry.batch * geometry.pixels());
     let finish = |sum: &[T]| from_taps(geometry, sum, w);
     in_parts(all.div_ceil(pixels), out * taps, finish, |blocks, sum| {
+        let first = blocks.start;
         for block in blocks {
             let range = block * pixels..((block + 1) * pixels).min(all);
             for group in 0..geometry.groups {
                 let sum = &mut sum[group * channels * taps..][..channels * taps];
-                for (x, y) in pairs {
+                for (nth, (x, y)) in pairs.iter().enumerate() {
                     let cotangent =
                         Matrix::rows_of(&y[range.start * out + group * channels..], out).transposed();
+                    let accumulate = block > first || nth > 0;
                     with_rows_of_taps(geometry, group, range.clone(), x, |rows| {
-                        multiply_add(sum, channels, taps, range.len(), cotangent, rows, true);
+                        multiply_add(sum, channels, taps, range.len(), cotangent, rows, accumulate);
                     });
                 }
             }
@@ -170,8 +178,8 @@ pub(crate) fn weight_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])
     });
 }
 
-/// Hands `finish` the sum over `blocks` blocks of what `accumulate` adds to `length` zeros, made of at most [`PARTS`]
-/// partial sums.
+/// Hands `finish` the sum over `blocks` blocks of `length` entries each, made of at most [`PARTS`] partial sums: `accumulate`
+/// writes the first block of a range and adds the others.
 pub(super) fn in_parts<T: Real>(
     blocks: usize,
     length: usize,
@@ -183,12 +191,20 @@ pub(super) fn in_parts<T: Real>(
     let share = blocks.div_ceil(parts).max(1);
     with_buffer(parts * length, |sums: &mut [T]| {
         sums.par_chunks_exact_mut(length.max(1)).enumerate().for_each(|(part, sum)| {
-            sum.fill(T::zero());
-            accumulate((part * share).min(blocks)..((part + 1) * share).min(blocks), sum);
+            let range = (part * share).min(blocks)..((part + 1) * share).min(blocks);
+            if range.is_empty() {
+                sum.fill(T::zero());
+            } else {
+                accumulate(range, sum);
+            }
         });
         let (sum, others) = sums.split_at_mut(length);
-        for other in others.chunks_exact(length.max(1)) {
-            sum.iter_mut().zip(other).for_each(|(s, o)| *s += *o);
+        if !others.is_empty() {
+            sum.par_chunks_mut(SERIAL).enumerate().for_each(|(piece, sum)| {
+                for other in others.chunks_exact(length) {
+                    sum.iter_mut().zip(&other[piece * SERIAL..]).for_each(|(s, o)| *s += *o);
+                }
+            });
         }
         finish(sum);
     });

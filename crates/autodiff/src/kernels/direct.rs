@@ -8,11 +8,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::Real;
 use super::chain::{self, Program};
 use super::geometry::Geometry;
 use super::panels::{self, Panel, Strips};
 use super::scratch::with_buffer;
-use super::Real;
 
 /// Outputs that are computed together, about.
 const BLOCK: usize = 1 << 14;

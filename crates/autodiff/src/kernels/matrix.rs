@@ -3,10 +3,10 @@
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-use super::{Real, wide_registers};
 use super::packed::multiply_packed;
 use super::scratch::with_buffer;
 use super::tile::DEPTH;
+use super::{Real, wide_registers};
 
 /// A matrix inside a slice; its number of rows and columns comes with the product.
 #[derive(Debug, Clone, Copy)]

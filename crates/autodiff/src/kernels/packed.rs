@@ -208,3 +208,37 @@ fn in_blocks<T: Real>(out: &mut [T], size: usize, parallel: bool, work: impl Fn(
         out.chunks_mut(size).enumerate().for_each(|(i, out)| work(i, out));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every order of the factors, at sizes around those of tiles, panels and stages, whatever the processor at hand prefers.
+    #[test]
+    fn products_are_those_of_the_definition() {
+        for [m, n, k] in [[1, 1, 1], [6, 16, 4], [7, 17, 5], [50, 33, 257], [100, 70, 513], [300, 40, 31]] {
+            let [a, b] = [m * k, k * n]
+                .map(|length| -> Vec<f64> { (0..length).map(|i| ((7 * i) % 23) as f64 - 11.0).collect() });
+            for (turned, accumulate) in (0..4).flat_map(|turned| [(turned, false), (turned, true)]) {
+                let lhs = if turned % 2 == 0 {
+                    Matrix::rows_of(&a, k)
+                } else {
+                    Matrix::rows_of(&a, m).transposed()
+                };
+                let rhs =
+                    if turned < 2 { Matrix::rows_of(&b, n) } else { Matrix::rows_of(&b, k).transposed() };
+                let mut found = vec![2.0; m * n];
+                multiply_packed(&mut found, [m, n, k], lhs, rhs, accumulate, true);
+                for (i, j) in (0..m).flat_map(|i| (0..n).map(move |j| (i, j))) {
+                    let entry = |x: Matrix<'_, f64>, row, column| {
+                        x.data[row * x.row_stride + column * x.column_stride]
+                    };
+                    let expected: f64 = (0..k).map(|l| entry(lhs, i, l) * entry(rhs, l, j)).sum();
+                    let expected = expected + if accumulate { 2.0 } else { 0.0 };
+                    // Sums of whole numbers are exact.
+                    assert_eq!(found[i * n + j].to_bits(), expected.to_bits());
+                }
+            }
+        }
+    }
+}

@@ -141,10 +141,10 @@ impl<T: Real> Product<'_, T> {
                 // sums would leave their registers.)
                 unsafe {
                     let b = b.add(k * width).cast::<[T::Register<S>; H]>().read_unaligned();
-                    for r in 0..R {
+                    for (r, sums) in sums.iter_mut().enumerate() {
                         let factor = T::splat(simd, *from.add(r * strips.step + k));
-                        for h in 0..H {
-                            sums[r][h] = T::multiply_add(simd, factor, b[h], sums[r][h]);
+                        for (sum, b) in sums.iter_mut().zip(b) {
+                            *sum = T::multiply_add(simd, factor, b, *sum);
                         }
                     }
                 }

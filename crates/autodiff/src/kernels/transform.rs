@@ -99,9 +99,18 @@ struct OutputAdjoint;
 impl Axis<4, 6> for OutputAdjoint {
     #[inline(always)]
     fn apply<T: Real, S: Simd>(x: Registers<S>, g: [T::Register<S>; 4]) -> [T::Register<S>; 6] {
-        let (even_a, odd_a) = (x.fused::<T>(A2, g[2], g[0]), x.fused::<T>(A, g[1], x.times::<T>(A * A2, g[3])));
-        let (even_b, odd_b) = (x.fused::<T>(B2, g[2], g[0]), x.fused::<T>(B, g[1], x.times::<T>(B * B2, g[3])));
-        [g[0], x.add::<T>(even_a, odd_a), x.sub::<T>(even_a, odd_a), x.add::<T>(even_b, odd_b), x.sub::<T>(even_b, odd_b), g[3]]
+        let (even_a, odd_a) =
+            (x.fused::<T>(A2, g[2], g[0]), x.fused::<T>(A, g[1], x.times::<T>(A * A2, g[3])));
+        let (even_b, odd_b) =
+            (x.fused::<T>(B2, g[2], g[0]), x.fused::<T>(B, g[1], x.times::<T>(B * B2, g[3])));
+        [
+            g[0],
+            x.add::<T>(even_a, odd_a),
+            x.sub::<T>(even_a, odd_a),
+            x.add::<T>(even_b, odd_b),
+            x.sub::<T>(even_b, odd_b),
+            g[3],
+        ]
     }
 }
 
@@ -116,10 +125,19 @@ struct Weights;
 impl Axis<3, 6> for Weights {
     #[inline(always)]
     fn apply<T: Real, S: Simd>(x: Registers<S>, w: [T::Register<S>; 3]) -> [T::Register<S>; 6] {
-        let (even_a, odd_a) = (x.fused::<T>(1.0 / AT_A, w[0], x.times::<T>(A2 / AT_A, w[2])), x.times::<T>(A / AT_A, w[1]));
-        let (even_b, odd_b) = (x.fused::<T>(1.0 / AT_B, w[0], x.times::<T>(B2 / AT_B, w[2])), x.times::<T>(B / AT_B, w[1]));
+        let (even_a, odd_a) =
+            (x.fused::<T>(1.0 / AT_A, w[0], x.times::<T>(A2 / AT_A, w[2])), x.times::<T>(A / AT_A, w[1]));
+        let (even_b, odd_b) =
+            (x.fused::<T>(1.0 / AT_B, w[0], x.times::<T>(B2 / AT_B, w[2])), x.times::<T>(B / AT_B, w[1]));
         let zero = x.times::<T>(1.0 / AT_ZERO, w[0]);
-        [zero, x.add::<T>(even_a, odd_a), x.sub::<T>(even_a, odd_a), x.add::<T>(even_b, odd_b), x.sub::<T>(even_b, odd_b), w[2]]
+        [
+            zero,
+            x.add::<T>(even_a, odd_a),
+            x.sub::<T>(even_a, odd_a),
+            x.add::<T>(even_b, odd_b),
+            x.sub::<T>(even_b, odd_b),
+            w[2],
+        ]
     }
 }
 
@@ -132,7 +150,11 @@ impl Axis<6, 3> for WeightsAdjoint {
         let (sum_a, sum_b) = (x.add::<T>(u[1], u[2]), x.add::<T>(u[3], u[4]));
         let (gap_a, gap_b) = (x.sub::<T>(u[1], u[2]), x.sub::<T>(u[3], u[4]));
         [
-            x.fused::<T>(1.0 / AT_ZERO, u[0], x.fused::<T>(1.0 / AT_A, sum_a, x.times::<T>(1.0 / AT_B, sum_b))),
+            x.fused::<T>(
+                1.0 / AT_ZERO,
+                u[0],
+                x.fused::<T>(1.0 / AT_A, sum_a, x.times::<T>(1.0 / AT_B, sum_b)),
+            ),
             x.fused::<T>(A / AT_A, gap_a, x.times::<T>(B / AT_B, gap_b)),
             x.fused::<T>(A2 / AT_A, sum_a, x.fused::<T>(B2 / AT_B, sum_b, u[5])),
         ]
@@ -249,11 +271,7 @@ unsafe fn read<T: Real, S: Simd>((from, apart): Place<*const T>, channel: usize)
 /// # Safety
 /// There must be room for all channels of a register.
 #[inline(always)]
-unsafe fn write<T: Real, S: Simd>(
-    (to, apart): Place<*mut T>,
-    channel: usize,
-    entry: T::Register<S>,
-) {
+unsafe fn write<T: Real, S: Simd>((to, apart): Place<*mut T>, channel: usize, entry: T::Register<S>) {
     let to = to.wrapping_add(channel * apart);
     if apart == 1 {
         // SAFETY: the caller's promise; a register may be written anywhere.

@@ -15,7 +15,7 @@ use super::panels::{self, Panel, Strips};
 use super::scratch::with_buffer;
 use super::tiling::{Tiling, lines};
 use super::transform::{self, PLACES, SIDE, TILE, Window};
-use super::{Real, SERIAL, vectorised};
+use super::{Real, SERIAL};
 
 /// Bytes of transformed inputs and products that a block of tiles aims at: most of the second cache.
 const BLOCK: usize = 3 << 17;
@@ -69,21 +69,15 @@ fn input_tiles<T: Real>(tiling: Tiling, rows: Range<usize>, channels: usize, x: 
     let plane = plane(rows.len() * tiling.columns, channels);
     let (width, border) = (tiling.from[1], tiling.padding[1]);
     with_zeros(width * channels, |zeros| {
-        vectorised(
-            #[inline(always)]
-            || {
-                let mut tile = 0;
-                for (image, line) in tiling.corners(rows) {
-                    let lines: [&[T]; SIDE] =
-                        lines((x, tiling.from), (image, line, tiling.padding[0]), zeros);
-                    for column in 0..tiling.columns {
-                        let window = Window::new(lines, column * TILE, border, width);
-                        transform::input(channels, &window, &mut out[tile * channels..], plane);
-                        tile += 1;
-                    }
-                }
-            },
-        );
+        let mut tile = 0;
+        for (image, line) in tiling.corners(rows) {
+            let lines: [&[T]; SIDE] = lines((x, tiling.from), (image, line, tiling.padding[0]), zeros);
+            for column in 0..tiling.columns {
+                let window = Window::new(lines, column * TILE, border, width);
+                transform::input(channels, &window, &mut out[tile * channels..], plane);
+                tile += 1;
+            }
+        }
     });
 }
 
@@ -92,20 +86,15 @@ fn output_tiles<T: Real>(tiling: Tiling, rows: Range<usize>, channels: usize, y:
     let plane = plane(rows.len() * tiling.columns, channels);
     let width = tiling.to[1];
     with_zeros(width * channels, |zeros| {
-        vectorised(
-            #[inline(always)]
-            || {
-                let mut tile = 0;
-                for (image, line) in tiling.corners(rows) {
-                    let lines: [&[T]; TILE] = lines((y, tiling.to), (image, line, 0), zeros);
-                    for column in 0..tiling.columns {
-                        let window = Window::new(lines, column * TILE, 0, width);
-                        transform::output_adjoint(channels, &window, &mut out[tile * channels..], plane);
-                        tile += 1;
-                    }
-                }
-            },
-        );
+        let mut tile = 0;
+        for (image, line) in tiling.corners(rows) {
+            let lines: [&[T]; TILE] = lines((y, tiling.to), (image, line, 0), zeros);
+            for column in 0..tiling.columns {
+                let window = Window::new(lines, column * TILE, 0, width);
+                transform::output_adjoint(channels, &window, &mut out[tile * channels..], plane);
+                tile += 1;
+            }
+        }
     });
 }
 
@@ -114,23 +103,18 @@ fn finish<T: Real>(tiling: Tiling, rows: Range<usize>, channels: usize, products
     let plane = plane(rows.len() * tiling.columns, channels);
     let [height, width] = tiling.to;
     let (line, mut lines) = (width * channels, y);
-    vectorised(
-        #[inline(always)]
-        || {
-            let mut tile = 0;
-            for (_, first) in tiling.corners(rows) {
-                let inside = TILE.min(height - first);
-                let (y, rest) = std::mem::take(&mut lines).split_at_mut(inside * line);
-                for column in (0..width).step_by(TILE) {
-                    let size = [inside, TILE.min(width - column)];
-                    let products = &products[tile * channels..];
-                    transform::output(channels, products, plane, &mut y[column * channels..], line, size);
-                    tile += 1;
-                }
-                lines = rest;
-            }
-        },
-    );
+    let mut tile = 0;
+    for (_, first) in tiling.corners(rows) {
+        let inside = TILE.min(height - first);
+        let (y, rest) = std::mem::take(&mut lines).split_at_mut(inside * line);
+        for column in (0..width).step_by(TILE) {
+            let size = [inside, TILE.min(width - column)];
+            let products = &products[tile * channels..];
+            transform::output(channels, products, plane, &mut y[column * channels..], line, size);
+            tile += 1;
+        }
+        lines = rest;
+    }
 }
 
 fn with_zeros<T: Real>(length: usize, work: impl FnOnce(&[T])) {
@@ -239,21 +223,10 @@ fn with_weights<T: Real, R>(
             if columns < width {
                 out.fill(T::zero());
             }
-            vectorised(
-                #[inline(always)]
-                || {
-                    for row in 0..from {
-                        let w = &w[first * stride + row * step..];
-                        transform::weights(
-                            (columns, stride),
-                            w,
-                            flipped,
-                            &mut out[row * width..],
-                            from * width,
-                        );
-                    }
-                },
-            );
+            for row in 0..from {
+                let w = &w[first * stride + row * step..];
+                transform::weights((columns, stride), w, flipped, &mut out[row * width..], from * width);
+            }
         });
         work(&buffer.chunks_exact(size).collect::<Vec<_>>())
     })
@@ -297,28 +270,27 @@ pub(super) fn weight_adjoint<T: Real>(geometry: &Geometry, pairs: &[(&[T], &[T])
         |sum| {
             w.par_chunks_exact_mut(from * 9).with_min_len(SERIAL.div_ceil(from * 9)).enumerate().for_each(
                 |(row, w)| {
-                    vectorised(
-                        #[inline(always)]
-                        || transform::weights_adjoint(from, &sum[row * from..], from * to, w),
-                    );
+                    transform::weights_adjoint(from, &sum[row * from..], from * to, w);
                 },
             );
         },
         |blocks, sum: &mut [T]| {
+            let first = blocks.start * block;
             for start in blocks.map(|b| b * block) {
                 let rows = start..(start + block).min(tiling.all_rows());
                 let tiles = rows.len() * tiling.columns;
                 let (wide, deep) = (plane(tiles, from), plane(tiles, to));
                 with_buffer(PLACES * (wide + deep), |buffer| {
                     let (inputs, outputs) = buffer.split_at_mut(PLACES * wide);
-                    for (x, y) in pairs {
+                    for (nth, (x, y)) in pairs.iter().enumerate() {
+                        let accumulate = start > first || nth > 0;
                         input_tiles(tiling, rows.clone(), from, x, inputs);
                         output_tiles(tiling, rows.clone(), to, y, outputs);
                         // With few blocks the places are all there is to share.
                         sum.par_chunks_exact_mut(from * to).enumerate().for_each(|(place, sum)| {
                             let lhs = Matrix::rows_of(&outputs[place * deep..], to).transposed();
                             let rhs = Matrix::rows_of(&inputs[place * wide..], from);
-                            multiply_add_strided(sum, from, to, from, tiles, lhs, rhs, true);
+                            multiply_add_strided(sum, from, to, from, tiles, lhs, rhs, accumulate);
                         });
                     }
                 });

@@ -7,6 +7,7 @@ use crate::host::{Host, for_real, tensor};
 use crate::kernels::Real;
 use crate::kernels::chain::Program;
 use crate::kernels::convolution::{self, Geometry};
+use crate::kernels::matrix::written;
 use crate::order::Order;
 use crate::rule::{Axes, Axis, Bilinear, Index};
 use crate::{Result, Value, device};
@@ -113,9 +114,12 @@ impl Convolution {
                 Map::Forward => convolution::forward::<T>(&self.geometry, &slices, None),
                 Map::InputAdjoint => convolution::input_adjoint::<T>(&self.geometry, &slices),
                 Map::WeightAdjoint => {
-                    let mut out = vec![<T as Default>::default(); shape.iter().product()];
-                    convolution::weight_adjoint::<T>(&self.geometry, &slices, &mut out);
-                    return tensor(out, &shape);
+                    let add_all = |out: &mut [T]| -> Result<()> {
+                        convolution::weight_adjoint::<T>(&self.geometry, &slices, out);
+                        Ok(())
+                    };
+                    // SAFETY: it writes all weights.
+                    return tensor(unsafe { written(shape.iter().product(), add_all) }?, &shape);
                 }
             };
             images.unpack(&tensor(out, &images.dims(&shape))?)
