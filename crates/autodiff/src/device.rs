@@ -2,12 +2,12 @@
 //!
 //! Each primitive of the engine asks in one place whether its argument lies on a device ([`holds`]); if so, the functions
 //! here take over. They are compositions of four things: views and copies of candle tensors, products of matrices (cuBLAS),
-//! convolutions by cuDNN (feature `cudnn`), and kernels of our own (`kernels.cu`, `functions.cu`; for passes over memory that
+//! convolutions by cuDNN (feature `cudnn`), and kernels of our own (`kernels.cu`, `functions.cu`, `rows.cu`; for passes over memory that
 //! operations share, text that `chain.rs` writes), which NVRTC compiles when the first of them is launched.
 //!
 //! - **Sums have a fixed order**, as on the CPU: every entry of a result is computed by one thread from beginning to end,
-//!   long sums as partial sums whose number follows from the shape alone, adjoints of selections as gathers. There are no
-//!   atomic additions.
+//!   long sums as partial sums whose number follows from the shape alone, those of a row by 32 threads whose sums are added up
+//!   in pairs (`rows.cu`), adjoints of selections as gathers. There are no atomic additions.
 //! - **Numbers**: sums over channels and functions of one variable are computed in double precision for f32 tensors too, as on
 //!   the CPU. Products of matrices and convolutions read f32 in full, or rounded where [`set_precision`] says so, and add in
 //!   f32.
@@ -41,6 +41,7 @@ mod open;
 mod pointwise;
 mod pooling;
 mod precision;
+mod rows;
 mod selection;
 #[cfg(any(feature = "cuda", all(test, unix)))]
 mod source;
@@ -59,6 +60,7 @@ pub use open::{cuda_device, cuda_is_compiled_in};
 pub(crate) use pointwise::{jet, map, plus, sum_of_products, times};
 pub(crate) use pooling::{average, average_adjoint, first_maximum, select, select_adjoint, window_table};
 pub use precision::{Precision, precision, set_precision};
+pub(crate) use rows::{softmax, softmax_derivative, standardise, standardise_derivative};
 pub(crate) use selection::{pick, pick_adjoint, places_of_rows, rows, rows_adjoint, stride, stride_adjoint};
 
 use crate::{Error, Result};
@@ -109,6 +111,8 @@ struct Call<'a> {
     outputs: &'a [DType],
     sizes: &'a [usize],
     numbers: &'a [f64],
+    /// Threads, where more than one for every entry of a result are wanted.
+    threads: usize,
 }
 
 impl Call<'_> {
@@ -128,6 +132,7 @@ impl Call<'_> {
         };
         let count = self.shape.iter().product::<usize>();
         let largest = self.inputs.iter().chain(list).map(|t| t.elem_count()).fold(count, usize::max);
+        let largest = largest.max(self.threads);
         if largest > MOST || self.sizes.iter().any(|&size| size > MOST) {
             return Err(Error::Unavailable(format!(
                 "{}: a tensor has {largest} entries, and device kernels count to {MOST}: use smaller batches",

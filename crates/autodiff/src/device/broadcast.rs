@@ -34,6 +34,7 @@ fn combine(kernel: &str, view: View, large: &Tensor, small: &Tensor) -> Result<T
         outputs: &[large.dtype()],
         sizes: &[view.outer, view.channel, view.inner],
         numbers: &[],
+        threads: 0,
     };
     call.one(large.dtype())
 }
@@ -73,6 +74,7 @@ fn reduce(kernel: &str, view: View, inputs: &[&Tensor]) -> Result<Tensor> {
         outputs: &[real],
         sizes: &[parts, small, usize::from(in_columns)],
         numbers: &[],
+        threads: 0,
     };
     call.one(real)
 }
@@ -99,6 +101,7 @@ fn partial_sums(
         outputs: &[DType::F64],
         sizes: &[view.outer, view.channel, view.inner, parts, small, usize::from(in_columns)],
         numbers: &[],
+        threads: 0,
     };
     call.one(inputs[0].dtype())
 }

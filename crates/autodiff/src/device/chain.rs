@@ -36,6 +36,7 @@ pub(crate) fn chain(steps: &[Step], leaves: &[(Tensor, Option<View>)], dims: &[u
         outputs: &outputs,
         sizes: &sizes,
         numbers: &numbers,
+        threads: 0,
     }
     .one(real)
 }

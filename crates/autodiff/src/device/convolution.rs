@@ -142,6 +142,7 @@ fn unfolded(geometry: &Geometry, images: &[&Tensor]) -> Result<Tensor> {
         outputs: &[real],
         sizes: &sizes(geometry, images.len()),
         numbers: &[],
+        threads: 0,
     };
     call.one(real)
 }
@@ -161,6 +162,7 @@ fn folded(geometry: &Geometry, rows: &Tensor) -> Result<Tensor> {
         outputs: &[rows.dtype()],
         sizes: &sizes(geometry, 1),
         numbers: &[],
+        threads: 0,
     };
     call.one(rows.dtype())
 }

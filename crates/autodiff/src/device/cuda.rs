@@ -52,7 +52,7 @@ pub(super) fn launch(
         in_use.push(held);
     }
     let (arguments, number) = (call.arguments(&inputs, &outputs), count as u32);
-    let blocks = number.div_ceil(BLOCK);
+    let blocks = (call.threads as u32).max(number).div_ceil(BLOCK);
     let shape = LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (BLOCK, 1, 1), shared_mem_bytes: 0 };
     let mut builder = function.builder();
     builder.arg(&number).arg(&arguments);

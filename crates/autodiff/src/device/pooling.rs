@@ -84,5 +84,5 @@ fn call<'a>(
     outputs: &'a [DType],
     sizes: &'a [usize],
 ) -> Call<'a> {
-    Call { module: "kernels", kernel, inputs, shape, outputs, sizes, numbers: &[] }
+    Call { module: "kernels", kernel, inputs, shape, outputs, sizes, numbers: &[], threads: 0 }
 }

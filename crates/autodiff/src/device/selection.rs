@@ -75,5 +75,5 @@ pub(crate) fn stride_adjoint(g: &Tensor, axis: usize, step: usize, full: usize) 
 fn call(kernel: &str, inputs: &[&Tensor], shape: &[usize], sizes: &[usize]) -> Result<Tensor> {
     let real = inputs[0].dtype();
     let outputs: &[DType] = &[real];
-    Call { module: "kernels", kernel, inputs, shape, outputs, sizes, numbers: &[] }.one(real)
+    Call { module: "kernels", kernel, inputs, shape, outputs, sizes, numbers: &[], threads: 0 }.one(real)
 }

@@ -43,6 +43,7 @@ const DOUBLES: Call<'static> = Call {
     outputs: &[DType::F64],
     sizes: &[],
     numbers: &[],
+    threads: 0,
 };
 
 #[cfg(all(test, unix))]

@@ -34,22 +34,16 @@ pub(super) trait GradientMap: Debug + Send + Sync + 'static {
     /// Adds f'''[u, v, w].
     fn add_third<T: Real>(&self, y: &[T], number: f64, uvw: [&[T]; 3], out: &mut [T]);
 
-    /// Value and numbers composed of whole-tensor operations, for devices: x [rows, width], the second argument [some,
-    /// width], numbers [rows, 1].
-    fn composed_value(
-        &self,
-        x: &Tensor,
-        given: Option<&Tensor>,
-        rows: &Broadcast,
-    ) -> Result<(Tensor, Tensor)>;
+    /// Value and numbers [rows, 1], where derivatives need them, on a device: x [rows, width], the second argument [some,
+    /// width].
+    fn value_on_device(&self, x: &Tensor, given: Option<&Tensor>) -> Result<(Tensor, Option<Tensor>)>;
 
-    /// The derivative along all of `vectors`, of which there are one to three, composed likewise.
-    fn composed_derivative(
+    /// The derivative along all of `vectors`, of which there are one to three, on a device.
+    fn derivative_on_device(
         &self,
         y: &Tensor,
-        numbers: &Tensor,
+        numbers: Option<&Tensor>,
         vectors: &[Tensor],
-        rows: &Broadcast,
     ) -> Result<Tensor>;
 }
 
@@ -69,8 +63,7 @@ impl<M: GradientMap> RowWise for OfRows<M> {
         let given = arguments.get(1).map(|given| given.contiguous()).transpose()?;
         let (y, numbers) = if device::holds(&x) {
             let given = given.map(|given| given.reshape(((), width))).transpose()?;
-            let (y, numbers) =
-                self.0.composed_value(&x.reshape((count, width))?, given.as_ref(), &of_rows(count, width))?;
+            let (y, numbers) = self.0.value_on_device(&x.reshape((count, width))?, given.as_ref())?;
             (y.reshape(x.dims())?, numbers)
         } else {
             for_real!(M::NAME, x, T => {
@@ -88,10 +81,11 @@ impl<M: GradientMap> RowWise for OfRows<M> {
                         self.0.value(&entries[i * width..][..width], given, y)
                     },
                 );
-                Ok::<_, Error>((tensor(y, x.dims())?, tensor(numbers, &[count, 1])?))
+                let numbers = M::NEEDS_NUMBER.then(|| tensor(numbers, &[count, 1])).transpose()?;
+                Ok::<_, Error>((tensor(y, x.dims())?, numbers))
             })?
         };
-        let kept = if M::NEEDS_NUMBER { vec![y.clone(), numbers] } else { vec![y.clone()] };
+        let kept = [y.clone()].into_iter().chain(numbers).collect();
         Ok((y, kept))
     }
 
@@ -99,7 +93,7 @@ impl<M: GradientMap> RowWise for OfRows<M> {
         let y = &kept[0];
         let (count, width) = extents(y);
         if device::holds(y) {
-            return self.composed(kept, terms);
+            return self.tangent_on_device(kept, terms);
         }
         let packed = terms
             .iter()
@@ -144,19 +138,16 @@ impl<M: GradientMap> RowWise for OfRows<M> {
 }
 
 impl<M: GradientMap> OfRows<M> {
-    /// The terms composed of whole-tensor operations.
-    fn composed(&self, kept: &[Tensor], terms: &[&[&Tensor]]) -> Result<Tensor> {
+    fn tangent_on_device(&self, kept: &[Tensor], terms: &[&[&Tensor]]) -> Result<Tensor> {
         let (count, width) = extents(&kept[0]);
         let y = kept[0].reshape((count, width))?;
-        let numbers = kept.get(1).unwrap_or(&y);
         let mut sum = None;
         for term in terms {
             let vectors = term
                 .iter()
                 .map(|v| Ok(v.contiguous()?.reshape((count, width))?))
                 .collect::<Result<Vec<_>>>()?;
-            let part = self.0.composed_derivative(&y, numbers, &vectors, &of_rows(count, width))?;
-            pointwise::add(&mut sum, part)?;
+            pointwise::add(&mut sum, self.0.derivative_on_device(&y, kept.get(1), &vectors)?)?;
         }
         let sum = sum.ok_or_else(|| Error::Unavailable(format!("{}: a sum of no terms", M::NAME)))?;
         Ok(sum.reshape(kept[0].dims())?)

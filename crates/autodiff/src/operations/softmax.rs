@@ -11,12 +11,12 @@ use candle_core::Tensor;
 
 use super::broadcast::Broadcast;
 use super::elementary::exp;
-use super::rows::{GradientMap, OfRows, less, plus_scaled, product};
+use super::rows::{GradientMap, OfRows, less, of_rows, plus_scaled, product};
 use crate::error::shape;
 use crate::kernels::Real;
 use crate::kernels::rows::totals;
 use crate::rule::{Axes, Frozen};
-use crate::{Result, Value, pointwise};
+use crate::{Result, Value, device, pointwise};
 
 /// The maximum along an axis, kept with length 1. The shift cancels, so its derivative is rightly taken to be zero.
 #[derive(Debug)]
@@ -149,30 +149,17 @@ impl GradientMap for Softmax {
         }
     }
 
-    fn composed_value(
-        &self,
-        x: &Tensor,
-        mask: Option<&Tensor>,
-        rows: &Broadcast,
-    ) -> Result<(Tensor, Tensor)> {
-        let mut x = pointwise::times(self.scale, x)?;
-        if let Some(mask) = mask {
-            let (repeats, width) = mask.dims2()?;
-            let large = [x.elem_count() / mask.elem_count(), repeats, width];
-            let sum = Broadcast::new(mask.dims(), &large).add(&x.reshape(&large)?, mask)?;
-            x = sum.reshape(x.dims())?;
-        }
-        composed(&x, rows)
+    fn value_on_device(&self, x: &Tensor, mask: Option<&Tensor>) -> Result<(Tensor, Option<Tensor>)> {
+        Ok((device::softmax(self.scale, x, mask)?, None))
     }
 
-    fn composed_derivative(
-        &self,
-        y: &Tensor,
-        _: &Tensor,
-        vectors: &[Tensor],
-        rows: &Broadcast,
-    ) -> Result<Tensor> {
-        pointwise::times(self.scale.powi(vectors.len() as i32), &composed_derivative(y, vectors, rows)?)
+    fn derivative_on_device(&self, y: &Tensor, _: Option<&Tensor>, vectors: &[Tensor]) -> Result<Tensor> {
+        let factor = self.scale.powi(vectors.len() as i32);
+        if vectors.len() < 3 {
+            return device::softmax_derivative(factor, y, vectors);
+        }
+        let (count, width) = y.dims2()?;
+        pointwise::times(factor, &composed_derivative(y, vectors, &of_rows(count, width))?)
     }
 }
 

@@ -11,13 +11,11 @@
 
 use candle_core::Tensor;
 
-use super::broadcast::Broadcast;
-use super::functions::ReciprocalRoot;
-use super::rows::{GradientMap, OfRows, less, plus_scaled, product};
+use super::rows::{GradientMap, OfRows, less, of_rows, plus_scaled, product};
 use crate::error::shape;
 use crate::kernels::Real;
 use crate::kernels::rows::totals;
-use crate::{Result, Value, pointwise};
+use crate::{Result, Value, device, pointwise};
 
 /// The mean is subtracted where `centred` says so; `eps` is added to the mean square.
 #[derive(Debug)]
@@ -40,16 +38,34 @@ impl Standardise {
         )
     }
 
-    fn composed_mean(a: &Tensor, b: Option<&Tensor>, rows: &Broadcast) -> Result<Tensor> {
-        let sum = match b {
-            Some(b) => rows.reduce_product(a, b)?,
-            None => rows.reduce(a)?,
+    /// The third derivative as whole-tensor operations.
+    fn composed_third(&self, z: &Tensor, scale: &Tensor, vectors: &[Tensor]) -> Result<Tensor> {
+        let (count, width) = z.dims2()?;
+        let rows = of_rows(count, width);
+        let over_width = |sum: Tensor| pointwise::times(1.0 / width as f64, &sum);
+        let mean = |a: &Tensor, b: &Tensor| over_width(rows.reduce_product(a, b)?);
+        let centred = |x: &Tensor| {
+            if self.centred { less(&rows, x, &over_width(rows.reduce(x)?)?) } else { Ok(x.clone()) }
         };
-        pointwise::times(1.0 / a.dim(1)? as f64, &sum)
-    }
-
-    fn composed_centred(&self, x: &Tensor, rows: &Broadcast) -> Result<Tensor> {
-        if self.centred { less(rows, x, &Self::composed_mean(x, None, rows)?) } else { Ok(x.clone()) }
+        let centred = vectors.iter().map(centred).collect::<Result<Vec<_>>>()?;
+        let along = centred.iter().map(|u| mean(z, u)).collect::<Result<Vec<_>>>()?;
+        let ([u, v, w], [p, q, r]) = (centred.as_slice(), along.as_slice()) else {
+            return Err(shape("standardise", format!("no derivative along {} vectors", vectors.len())));
+        };
+        // [a, b] - 3 [z, a] [z, b].
+        let joint =
+            |[a, b]: [&Tensor; 2], [p, q]: [&Tensor; 2]| plus_scaled(&mean(a, b)?, -3.0, &product(p, q)?);
+        let (of_u, of_v, of_w) = (joint([v, w], [q, r])?, joint([u, w], [p, r])?, joint([u, v], [p, q])?);
+        // -3 (p of_u + q of_v + r of_w) = 27 p q r - 3 (..), so that 12 p q r are too many.
+        let weighted = pointwise::sum_of_products(&[(p, &of_u), (q, &of_v), (r, &of_w)])?;
+        let along = plus_scaled(&pointwise::times(-3.0, &weighted)?, -12.0, &product(&product(p, q)?, r)?)?;
+        let mut sum = None;
+        for (x, numbers) in [(u, &of_u), (v, &of_v), (w, &of_w), (z, &along)] {
+            pointwise::add(&mut sum, rows.multiply(x, numbers)?)?;
+        }
+        let sum = sum.ok_or_else(|| shape("standardise", "a sum of no terms"))?;
+        let cube = product(&product(scale, scale)?, scale)?;
+        rows.multiply(&sum, &pointwise::times(-1.0, &cube)?)
     }
 }
 
@@ -115,56 +131,17 @@ impl GradientMap for Standardise {
         }
     }
 
-    fn composed_value(&self, x: &Tensor, _: Option<&Tensor>, rows: &Broadcast) -> Result<(Tensor, Tensor)> {
-        let centred = self.composed_centred(x, rows)?;
-        let square = Self::composed_mean(&centred, Some(&centred), rows)?;
-        let eps = Tensor::full(self.eps, square.dims(), square.device())?.to_dtype(square.dtype())?;
-        let scale = pointwise::map(&ReciprocalRoot, 0, &pointwise::plus(&square, &eps)?)?;
-        Ok((rows.multiply(&centred, &scale)?, scale))
+    fn value_on_device(&self, x: &Tensor, _: Option<&Tensor>) -> Result<(Tensor, Option<Tensor>)> {
+        let (z, scale) = device::standardise(self.centred, self.eps, x)?;
+        Ok((z, Some(scale)))
     }
 
-    fn composed_derivative(
-        &self,
-        z: &Tensor,
-        scale: &Tensor,
-        vectors: &[Tensor],
-        rows: &Broadcast,
-    ) -> Result<Tensor> {
-        let times = |factor, x: &Tensor| pointwise::times(factor, x);
-        let mean = |a: &Tensor, b: &Tensor| Self::composed_mean(a, Some(b), rows);
-        let centred = vectors.iter().map(|u| self.composed_centred(u, rows)).collect::<Result<Vec<_>>>()?;
-        let along = centred.iter().map(|u| mean(z, u)).collect::<Result<Vec<_>>>()?;
-        // [a, b] - 3 [z, a] [z, b].
-        let joint = |i: usize, j: usize| {
-            plus_scaled(&mean(&centred[i], &centred[j])?, -3.0, &product(&along[i], &along[j])?)
-        };
-        let sum = |terms: &[(&Tensor, &Tensor)]| {
-            let mut sum = None;
-            for (x, numbers) in terms {
-                pointwise::add(&mut sum, rows.multiply(x, numbers)?)?;
-            }
-            sum.ok_or_else(|| shape("standardise", "a sum of no terms"))
-        };
-        let (derivative, power) = match centred.as_slice() {
-            [u] => (sum(&[(u, &times(-1.0, &scale.ones_like()?)?), (z, &along[0])])?, 1),
-            [u, v] => (sum(&[(v, &along[0]), (u, &along[1]), (z, &joint(0, 1)?)])?, 2),
-            [u, v, w] => {
-                let (of_u, of_v, of_w) = (joint(1, 2)?, joint(0, 2)?, joint(0, 1)?);
-                // -3 (p of_u + q of_v + r of_w) = 27 p q r - 3 (..), so that 12 p q r are too many.
-                let [p, q, r] = [&along[0], &along[1], &along[2]];
-                let weighted = pointwise::sum_of_products(&[(p, &of_u), (q, &of_v), (r, &of_w)])?;
-                let along = plus_scaled(&times(-3.0, &weighted)?, -12.0, &product(&product(p, q)?, r)?)?;
-                (sum(&[(u, &of_u), (v, &of_v), (w, &of_w), (z, &along)])?, 3)
-            }
-            _ => {
-                return Err(shape("standardise", format!("no derivative along {} vectors", vectors.len())));
-            }
-        };
-        let mut factor = times(-1.0, scale)?;
-        for _ in 1..power {
-            factor = product(&factor, scale)?;
+    fn derivative_on_device(&self, z: &Tensor, scale: Option<&Tensor>, vectors: &[Tensor]) -> Result<Tensor> {
+        let scale = scale.ok_or_else(|| shape("standardise", "no deviations were kept"))?;
+        if vectors.len() < 3 {
+            return device::standardise_derivative(self.centred, z, scale, vectors);
         }
-        rows.multiply(&derivative, &factor)
+        self.composed_third(z, &scale.to_dtype(z.dtype())?, vectors)
     }
 }
 
