@@ -95,7 +95,7 @@ impl<T: Real> WithSimd for Product<'_, T> {
         match self.panel.width / lanes::<T, S>() {
             1 => self.by_rows::<S, 1>(simd, 0),
             2 => self.by_rows::<S, 2>(simd, 0),
-            // Shorter registers than any processor has that is worth the wait.
+            // Short registers (16 bytes on ARM): one after the other.
             many => (0..many).for_each(
                 #[inline(always)]
                 |nth| self.by_rows::<S, 1>(simd, nth * lanes::<T, S>()),
