@@ -67,9 +67,9 @@ impl CrossEntropy {
                 let mean = rows.reduce_product(y, u)?.reshape(self.from[0])?;
                 pointwise::plus(&mean, &pointwise::times(-1.0, &self.composed_at_target(u, places)?)?)
             }
-            [u, v] => {
-                let [a, b] = [u, v].map(|u| less(&rows, u, &rows.reduce_product(y, u)?));
-                Ok(rows.reduce_product(y, &product(&a?, &b?)?)?.reshape(self.from[0])?)
+            [_, _] => {
+                let centred = softmax::composed_centred(y, &wide, &rows)?;
+                Ok(rows.reduce_product(y, &product(&centred[0], &centred[1])?)?.reshape(self.from[0])?)
             }
             _ => Err(terms_error()),
         }
