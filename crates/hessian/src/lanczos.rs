@@ -1,6 +1,6 @@
 //! Extreme eigenvalues of a symmetric operator: thick-restart Lanczos with full orthogonalisation.
 //!
-//! Every product is orthogonalised twice against the whole basis, and its coefficients are the projected matrix, so that
+//! Every product is orthogonalised against the whole basis, and its coefficients are the projected matrix, so that
 //! the projection stays exact after restarts, breakdowns and fresh random vectors (Wu & Simon 2000; Stewart 2001). A search
 //! may start from many vectors: what their products have outside the basis waits, and each step multiplies where the
 //! leading pair's residual points. When the wanted Ritz values have converged, the orthogonal complement of all that is

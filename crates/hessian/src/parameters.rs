@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::lanczos::vectors;
 use crate::{Error, Result};
 
 /// Named float tensors, sorted by name, all of one type on one device. Cheap to clone; never changed in place, so that a
@@ -186,7 +187,7 @@ impl Parameters {
     pub fn displaced(&self, direction: &[f64], step: f64) -> Result<Self> {
         let mut x = self.to_vec()?;
         self.check_length(direction.len())?;
-        x.iter_mut().zip(direction).for_each(|(x, d)| *x += step * d);
+        vectors::subtract(&[direction], &[-step], &mut x);
         self.at(&x)
     }
 

@@ -24,13 +24,16 @@ pub fn norm(x: &Tensor) -> Result<f64> {
     Ok(coefficients(&[x], x)?[0].sqrt())
 }
 
-/// x less the sum of `coefficients[i] * basis[i]`.
+/// x less the sum of `coefficients[i] * basis[i]`. Vectors whose coefficient is zero are not read.
 pub fn subtract(basis: &[&Tensor], coefficients: &[f64], x: &Tensor) -> Result<Tensor> {
     check(basis, x)?;
     if basis.len() != coefficients.len() {
         let (vectors, numbers) = (basis.len(), coefficients.len());
         return Err(Error::Unavailable(format!("there are {numbers} coefficients for {vectors} vectors")));
     }
+    let used: (Vec<f64>, Vec<&Tensor>) =
+        coefficients.iter().zip(basis).filter(|(c, _)| **c != 0.0).map(|(c, v)| (*c, *v)).unzip();
+    let (coefficients, basis) = (used.0.as_slice(), used.1.as_slice());
     if basis.is_empty() {
         return Ok(x.clone());
     }

@@ -153,7 +153,7 @@ impl Lanczos {
         Ok(())
     }
 
-    fn finish(&self, state: &LanczosState) -> Result<Eigen> {
+    fn finish(&self, state: &mut LanczosState) -> Result<Eigen> {
         let scale = state.scale;
         let relative = |x: f64| if scale > 0.0 { x / scale } else { 0.0 };
         // What the residual has beyond its estimate is rounding of the products.
@@ -214,8 +214,9 @@ impl Lanczos {
         } else {
             Status::BudgetSpent
         };
-        let entries = |&i: &usize| Ok(state.krylov.vectors[i].entries()?.into_owned());
-        let vectors = order.iter().map(entries).collect::<Result<_>>()?;
+        let mut basis: Vec<Option<Vector>> = state.krylov.vectors.drain(..).map(Some).collect();
+        let vectors = order.iter().filter_map(|&i| basis[i].take()).map(Vector::into_entries);
+        let vectors = vectors.collect::<Result<_>>()?;
         let subspace_angle_bound = state.outside.filter(|_| state.checked).and_then(|outside| {
             let distance =
                 |(position, pair): (usize, &(f64, f64))| self.wanted.distance(position, pair.0, outside);

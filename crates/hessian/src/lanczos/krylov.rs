@@ -1,14 +1,17 @@
 //! An orthonormal basis, and the operator projected onto it.
 
+mod recombining;
+mod ritz;
+mod stored;
+
 use candle_core::Device;
-use faer::Mat;
 use relief_autodiff::vectors::tensors;
 
 use super::vector::Vector;
-use super::vectors;
 use crate::operator::SymmetricOperator;
-use crate::state_file::StateFile;
 use crate::{Error, Result};
+
+pub(crate) use ritz::Ritz;
 
 /// Orthonormal vectors: those that have been multiplied, then those that wait for it. Together they span all products, so
 /// that nothing is lost when the multiplied ones are recombined (band Lanczos with restarts; Ruhe 1979, Wu & Simon 2000).
@@ -26,23 +29,8 @@ pub(crate) struct Krylov {
     device: Option<Device>,
 }
 
-/// Ritz pairs of the projected matrix.
-#[derive(Debug, Clone)]
-pub(crate) struct Ritz {
-    /// Ascending.
-    pub(crate) values: Vec<f64>,
-    /// |A y - theta y|, by the recurrence.
-    pub(crate) residuals: Vec<f64>,
-    /// Coefficients in the basis, one list a value.
-    pub(crate) columns: Vec<Vec<f64>>,
-}
-
-impl Ritz {
-    /// The largest |Ritz value|.
-    pub(crate) fn scale(&self) -> f64 {
-        self.values.iter().fold(0.0, |scale: f64, v| scale.max(v.abs()))
-    }
-}
+/// Share of a vector that must be left after it was orthogonalised, for rounding to be no larger beside what is left.
+const ENOUGH: f64 = 0.5;
 
 impl Krylov {
     /// Number of vectors that have been multiplied.
@@ -88,8 +76,8 @@ impl Krylov {
         self.given += 1;
     }
 
-    /// Multiplies the first vector that waits, and orthogonalises the product against all, twice. What is left waits as the
-    /// last. Returns whether the product lies among the multiplied vectors up to rounding: nothing leads on from there.
+    /// Multiplies the first vector that waits, and orthogonalises the product against all. What is left waits as the last.
+    /// Returns whether the product lies among the multiplied vectors up to rounding: nothing leads on from there.
     pub(crate) fn extend(&mut self, operator: &dyn SymmetricOperator) -> Result<bool> {
         let m = self.len();
         let v =
@@ -101,19 +89,13 @@ impl Krylov {
                 "entry {bad} of a matrix-vector product is {x}: the numbers overflow at this point; try f64"
             )));
         }
-        let mut row = product.coefficients(&self.vectors)?;
-        product.subtract(&self.vectors, &row)?;
-        let again = product.coefficients(&self.vectors)?;
-        product.subtract(&self.vectors, &again)?;
-        row.iter_mut().zip(again).for_each(|(r, a)| *r += a);
-
+        let (mut row, beta) = self.orthogonalise(&mut product)?;
         let outside = row.split_off(m + 1);
         self.coupling.remove(0);
         self.coupling.iter_mut().zip(outside).for_each(|(coupling, h)| coupling.push(h));
         self.projected.iter_mut().zip(&row).for_each(|(other, h)| other.push(*h));
         self.projected.push(row);
         self.given = self.given.saturating_sub(1);
-        let beta = product.norm()?;
         let rounding = self.rounding(size);
         if beta > rounding {
             product.scale(1.0 / beta)?;
@@ -123,6 +105,33 @@ impl Krylov {
             self.coupling.push(coupling);
         }
         Ok(self.outside(m) <= rounding)
+    }
+
+    /// Takes from the product with the first vector that waits what it has along all others, and returns that, and the norm
+    /// of what is left.
+    ///
+    /// By symmetry most is known before: the inner products with the multiplied vectors. Without that and what it has along
+    /// its own vector, little but rounding is left to take, and then once is enough (Paige 1970; Simon 1984); else a
+    /// second time is (Giraud et al. 2005).
+    fn orthogonalise(&self, product: &mut Vector) -> Result<(Vec<f64>, f64)> {
+        let m = self.len();
+        let mut row = self.coupling[0].clone();
+        product.subtract(&self.vectors[..m], &row)?;
+        row.extend(product.coefficients(&self.vectors[m..=m])?);
+        product.subtract(&self.vectors[m..=m], &row[m..])?;
+        row.resize(self.vectors.len(), 0.0);
+        let mut left = product.norm()?;
+        for _ in 0..2 {
+            let before = left;
+            let along = product.coefficients(&self.vectors)?;
+            product.subtract(&self.vectors, &along)?;
+            row.iter_mut().zip(along).for_each(|(r, a)| *r += a);
+            left = product.norm()?;
+            if left > ENOUGH * before {
+                break;
+            }
+        }
+        Ok((row, left))
     }
 
     /// Norms up to here are rounding of a product of this `size`. Relative, not absolute: the operator may be of any scale.
@@ -146,182 +155,115 @@ impl Krylov {
         self.projected[kept..].iter().fold(self.outside(i), |sum, row| sum.hypot(row[i]))
     }
 
-    /// Makes the next vector the direction in which the product with the combination `column` of the multiplied vectors
-    /// leaves them: that of its residual, if it is a Ritz vector. No vector that waits may have been given.
-    pub(crate) fn aim(&mut self, column: &[f64]) -> Result<()> {
-        let direction = self.coupling.iter().map(|row| vectors::dot(row, column)).collect();
-        self.turn(direction)
-    }
-
-    /// Makes `v`, which is orthogonal to the multiplied vectors but not to those that wait, the next to be multiplied.
-    pub(crate) fn give_across(&mut self, mut v: Vector) -> Result<()> {
-        let m = self.len();
-        let size = v.norm()?;
-        let mut direction = vec![0.0; self.coupling.len()];
-        for _ in 0..2 {
-            let along = v.coefficients(&self.vectors[m..])?;
-            v.subtract(&self.vectors[m..], &along)?;
-            direction.iter_mut().zip(along).for_each(|(d, a)| *d += a);
-        }
-        let rest = v.norm()?;
-        if rest > 1e-8 * size {
-            v.scale(1.0 / rest)?;
-            self.vectors.push(v);
-            self.coupling.push(vec![0.0; m]);
-            direction.push(rest);
-        }
-        self.turn(direction)?;
-        self.given = 1;
-        Ok(())
-    }
-
-    /// Makes the sum of the given vectors the first of them. Nothing may have been multiplied.
-    pub(crate) fn sum_first(&mut self) -> Result<()> {
-        self.turn(vec![1.0; self.given])
-    }
-
-    /// Forgets the given vectors after one product, which so begins a Krylov space as any would.
-    pub(crate) fn forget_given(&mut self) -> Result<()> {
-        self.given = 0;
-        self.aim(&[1.0])?;
-        self.vectors.truncate(2);
-        self.coupling.truncate(1);
-        Ok(())
-    }
-
-    /// Turns the vectors that wait so that the first has this direction in their space.
-    fn turn(&mut self, mut direction: Vec<f64>) -> Result<()> {
-        let m = self.len();
-        let length = vectors::norm(&direction);
-        if direction.len() < 2 || length == 0.0 {
-            return Ok(());
-        }
-        // The Householder reflection that takes the direction to the first axis.
-        direction.iter_mut().for_each(|h| *h /= length);
-        direction[0] += direction[0].signum();
-        let factor = 2.0 / vectors::dot(&direction, &direction);
-        let waiting = &mut self.vectors[m..];
-        let along = [Vector::combination(waiting, &direction)?];
-        for (v, h) in waiting.iter_mut().zip(&direction) {
-            v.subtract(&along, &[factor * h])?;
-        }
-        let negative: Vec<f64> = direction.iter().map(|h| -h).collect();
-        let mut along = vec![0.0; m];
-        vectors::subtract(&self.coupling, &negative, &mut along);
-        for (row, h) in self.coupling.iter_mut().zip(&direction) {
-            vectors::subtract(&[&along], &[factor * h], row);
-        }
-        Ok(())
-    }
-
     /// The largest entry of the projected matrix.
     fn size(&self) -> f64 {
         self.projected.iter().flatten().fold(0.0, |size: f64, x| size.max(x.abs()))
     }
+}
 
-    /// Ritz pairs of the multiplied vectors from number `first` on.
-    pub(crate) fn ritz(&self, first: usize) -> Result<Ritz> {
-        let m = self.len() - first;
-        // Scaled to about 1, so that tiny or huge operators cannot under- or overflow inside the decomposition.
-        let size = self.size();
-        let unit = if size > 0.0 { size } else { 1.0 };
-        let matrix = Mat::from_fn(m, m, |i, j| {
-            let (i, j) = (first + i.max(j), first + i.min(j));
-            self.projected[i][j] / unit
-        });
-        let eigen = matrix
-            .self_adjoint_eigen(faer::Side::Lower)
-            .map_err(|e| Error::Other(format!("the projected matrix could not be diagonalised: {e:?}")))?;
-        let values: Vec<f64> = (0..m).map(|i| eigen.S()[i] * unit).collect();
-        let columns: Vec<Vec<f64>> = (0..m).map(|i| (0..m).map(|j| eigen.U()[(j, i)]).collect()).collect();
-        let residual = |column: &Vec<f64>| {
-            let part = |row: &Vec<f64>| vectors::dot(&row[first..], column) / unit;
-            self.coupling.iter().fold(0.0, |sum: f64, row| sum.hypot(part(row))) * unit
-        };
-        let residuals = columns.iter().map(residual).collect();
-        Ok(Ritz { values, residuals, columns })
+#[cfg(test)]
+mod tests {
+    use super::Krylov;
+    use crate::Result;
+    use crate::lanczos::vector::Vector;
+    use crate::lanczos::vectors::{self, dot};
+    use crate::operator::SymmetricOperator;
+
+    const N: usize = 80;
+
+    /// A diagonal matrix; products are off by some noise, as those in single precision are.
+    struct Diagonal {
+        values: Vec<f64>,
+        noise: f64,
     }
 
-    /// Keeps the first vectors, which must be Ritz vectors, as they are, and of the other multiplied ones only the chosen of
-    /// their Ritz vectors.
-    pub(crate) fn keep(&mut self, first: usize, ritz: &Ritz, chosen: &[usize]) -> Result<()> {
-        let columns: Vec<&[f64]> = chosen.iter().map(|&i| ritz.columns[i].as_slice()).collect();
-        let others = first..self.len();
-        let combined =
-            columns.iter().map(|column| Vector::combination(&self.vectors[others.clone()], column));
-        let combined = combined.collect::<Result<Vec<_>>>()?;
-        self.vectors.splice(others, combined);
-        let combined =
-            |row: &[f64]| columns.iter().map(|column| vectors::dot(row, column)).collect::<Vec<_>>();
-        // What the other vectors' rows have in the first columns is recombined across them.
-        let across: Vec<Vec<f64>> = (0..first)
-            .map(|j| combined(&self.projected[first..].iter().map(|row| row[j]).collect::<Vec<_>>()))
-            .collect();
-        self.projected.truncate(first);
-        for (row, across) in self.projected.iter_mut().zip(&across) {
-            row.truncate(first);
-            row.extend(across);
+    impl SymmetricOperator for Diagonal {
+        fn dim(&self) -> usize {
+            N
         }
-        for (i, &pair) in chosen.iter().enumerate() {
-            let mut row: Vec<f64> = across.iter().map(|across| across[i]).collect();
-            row.extend((0..chosen.len()).map(|j| if i == j { ritz.values[pair] } else { 0.0 }));
-            self.projected.push(row);
+
+        fn apply(&self, x: &[f64], y: &mut [f64]) -> Result<()> {
+            for (i, y) in y.iter_mut().enumerate() {
+                *y = self.values[i] * x[i] + self.noise * (1e4 * x[i] + i as f64).sin();
+            }
+            Ok(())
         }
-        for row in &mut self.coupling {
-            let others = combined(&row[first..]);
-            row.truncate(first);
-            row.extend(others);
-        }
-        Ok(())
     }
 
-    /// Counts only the first multiplied vectors as such; the others wait.
-    pub(crate) fn demote(&mut self, first: usize) {
-        let mut rows: Vec<Vec<f64>> = self.projected.split_off(first);
-        rows.append(&mut self.coupling);
-        self.coupling = rows;
-        self.projected.iter_mut().chain(&mut self.coupling).for_each(|row| row.truncate(first));
-        self.given = 0;
+    fn unit(draw: u64) -> Vec<f64> {
+        let mut v = vectors::random(N, 3, draw);
+        let length = vectors::norm(&v);
+        vectors::scale(&mut v, 1.0 / length);
+        v
     }
 
-    /// All numbers, as lists for a file.
-    pub(crate) fn lists(&self) -> Result<[(&'static str, Vec<f64>); 4]> {
-        let mut entries = vec![];
-        for v in &self.vectors {
-            entries.extend_from_slice(&v.entries()?);
+    fn spectra() -> Vec<(&'static str, Vec<f64>)> {
+        let of = |f: &dyn Fn(usize) -> f64| (0..N).map(f).collect();
+        vec![
+            ("evenly spread", of(&|i| i as f64 / N as f64 - 0.3)),
+            ("over 16 decades", of(&|i| 10f64.powf(-0.2 * i as f64))),
+            (
+                "three outliers over a cluster",
+                of(&|i| if i < 3 { 100.0 - i as f64 } else { 1.0 + 1e-9 * i as f64 }),
+            ),
+            ("two values", of(&|i| f64::from(u8::from(i % 2 == 0)))),
+            ("rank one", of(&|i| if i == 7 { -4.0 } else { 0.0 })),
+            ("tiny", of(&|i| 1e-200 * (i as f64).sin())),
+        ]
+    }
+
+    /// Vectors are orthonormal, and the projection is what their products have along them, as if nothing were rounded.
+    fn assert_exact(krylov: &Krylov, operator: &Diagonal, what: &str) {
+        let basis: Vec<Vec<f64>> = krylov.vectors.iter().map(|v| v.entries().unwrap().into_owned()).collect();
+        for (i, v) in basis.iter().enumerate() {
+            for (j, w) in basis.iter().enumerate() {
+                let off = (dot(v, w) - f64::from(u8::from(i == j))).abs();
+                assert!(off < 1e-13, "{what}: vectors {i} and {j} are off by {off}");
+            }
         }
-        Ok([
-            ("vectors", entries),
-            ("projected", self.projected.concat()),
-            ("coupling", self.coupling.concat()),
-            ("sizes", vec![self.len() as f64, self.given as f64]),
-        ])
+        let size = operator.values.iter().fold(0.0, |size: f64, x| size.max(x.abs()));
+        let rows = krylov.projected.iter().chain(&krylov.coupling);
+        let mut product = vec![0.0; N];
+        for (i, (row, v)) in rows.zip(&basis).enumerate() {
+            for (j, found) in row.iter().enumerate() {
+                operator.apply(&basis[j], &mut product).unwrap();
+                let off = (found - dot(v, &product)).abs();
+                let allowed = 1e-13 * size + 10.0 * operator.noise;
+                assert!(off <= allowed, "{what}: entry {i}, {j} is off by {off}");
+            }
+        }
     }
 
-    /// A basis of vectors of `n` entries from such lists, `None` if these do not fit together.
-    pub(crate) fn take(file: &mut StateFile, n: usize) -> Option<Self> {
-        let &[m, given] = file.take("sizes")?.as_slice() else { return None };
-        let (m, given) = (m as usize, given as usize);
-        let rows = |list: Vec<f64>, length: usize| -> Vec<Vec<f64>> {
-            list.chunks(length.max(1)).map(<[f64]>::to_vec).collect()
-        };
-        let (vectors, projected) = (file.take("vectors")?, file.take("projected")?);
-        let coupling = file.take("coupling")?;
-        let count = vectors.len() / n.max(1);
-        let fits = n > 0
-            && vectors.len() == count * n
-            && count >= m + given
-            && projected.len() == m * m
-            && coupling.len() == m * (count - m);
-        // Before the first product the rows are empty, and a list cannot say how many they are.
-        let coupling = if m == 0 { vec![vec![]; count] } else { rows(coupling, m) };
-        let vectors = || rows(vectors, n).into_iter().map(Vector::Host).collect();
-        fits.then(|| Self {
-            vectors: vectors(),
-            projected: rows(projected, m),
-            coupling,
-            given,
-            device: None,
-        })
+    #[test]
+    fn the_basis_stays_orthonormal_and_the_projection_exact() {
+        for (name, values) in spectra() {
+            for (given, noise) in [(1, 0.0), (3, 0.0), (1, 1e-7)] {
+                let what = format!("{name}, {given} given, noise {noise}");
+                let size = values.iter().fold(0.0, |size: f64, x| size.max(x.abs()));
+                let operator = Diagonal { values: values.clone(), noise: noise * size };
+                let mut krylov = Krylov::default();
+                for draw in 0..given {
+                    let mut v = Vector::Host(unit(draw));
+                    for _ in 0..2 {
+                        let along = v.coefficients(&krylov.vectors).unwrap();
+                        v.subtract(&krylov.vectors, &along).unwrap();
+                    }
+                    let length = v.norm().unwrap();
+                    v.scale(1.0 / length).unwrap();
+                    krylov.give(v);
+                }
+                for step in 0..40 {
+                    if krylov.extend(&operator).unwrap() && krylov.coupling.is_empty() {
+                        break;
+                    }
+                    if step % 15 == 14 {
+                        let ritz = krylov.ritz(0).unwrap();
+                        let chosen: Vec<usize> = (0..krylov.len()).rev().take(6).collect();
+                        krylov.keep(0, &ritz, &chosen).unwrap();
+                    }
+                    assert_exact(&krylov, &operator, &format!("{what}, step {step}"));
+                }
+            }
+        }
     }
 }

@@ -36,7 +36,18 @@ impl Vector {
         })
     }
 
+    pub(crate) fn into_entries(self) -> Result<Vec<f64>> {
+        Ok(match self {
+            Self::Host(x) => x,
+            Self::Device(x) => x.to_vec1()?,
+        })
+    }
+
     fn slice(&self) -> Option<&[f64]> {
+        if let Self::Host(x) = self { Some(x) } else { None }
+    }
+
+    fn slice_mut(&mut self) -> Option<&mut [f64]> {
         if let Self::Host(x) = self { Some(x) } else { None }
     }
 
@@ -112,6 +123,19 @@ impl Vector {
         sum.subtract(basis, &negative)?;
         Ok(sum)
     }
+}
+
+/// Makes the first vectors of a basis combinations of all of it, by `columns` of coefficients, which are no more than they.
+pub(crate) fn recombine(basis: &mut [Vector], columns: &[&[f64]]) -> Result<()> {
+    if basis.iter().all(|v| v.slice().is_some()) {
+        let mut slices: Vec<&mut [f64]> = basis.iter_mut().filter_map(Vector::slice_mut).collect();
+        vectors::recombine(&mut slices, columns);
+        return Ok(());
+    }
+    let combined = columns.iter().map(|column| Vector::combination(basis, column));
+    let combined = combined.collect::<Result<Vec<_>>>()?;
+    basis.iter_mut().zip(combined).for_each(|(v, sum)| *v = sum);
+    Ok(())
 }
 
 fn slices(basis: &[Vector]) -> Result<Vec<&[f64]>> {

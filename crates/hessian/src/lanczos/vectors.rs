@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-pub(crate) use relief_autodiff::vectors::{coefficients, dot, norm, scale, subtract};
+pub(crate) use relief_autodiff::vectors::{coefficients, dot, norm, recombine, scale, subtract};
 
 /// Random vector number `draw` of a seed, with standard normal entries.
 pub(crate) fn random(n: usize, seed: u64, draw: u64) -> Vec<f64> {
