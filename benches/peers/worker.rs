@@ -20,6 +20,8 @@ use serde_json::json;
 
 #[path = "../../crates/cli/src/allocator.rs"]
 mod allocator;
+#[path = "../../crates/cli/src/threads.rs"]
+mod threads;
 
 fn main() -> Result<(), Box<dyn Error>> {
     allocator::keep_memory();
@@ -29,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "give model, weights, data, direction, f32 or f64, threads and, if wanted, a batch size".into()
         );
     };
-    rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
+    threads::start(Some(threads.parse()?));
     let dtype = if dtype == "f64" { DType::F64 } else { DType::F32 };
     let checkpoint = Checkpoint::load(Path::new(weights))?;
     let model = Architecture::parse(model)?.infer(&checkpoint.shapes())?;

@@ -84,6 +84,13 @@ pub fn scale(x: &mut [f64], factor: f64) {
     x.par_chunks_mut(PIECE).for_each(|x| vectorised(|| x.iter_mut().for_each(|x| *x *= factor)));
 }
 
+/// Applies `f` to every entry of `out` with its entry of `x`.
+pub fn pairwise<A: Send, B: Copy + Sync>(out: &mut [A], x: &[B], f: impl Fn(&mut A, B) + Sync) {
+    out.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE)).for_each(|(out, x)| {
+        vectorised(|| out.iter_mut().zip(x).for_each(|(o, &x)| f(o, x)));
+    });
+}
+
 /// x'y, of short vectors or pieces.
 #[inline(always)]
 pub fn dot(a: &[f64], b: &[f64]) -> f64 {

@@ -9,10 +9,17 @@ use relief_autodiff::{Graph, GraphBuilder, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Rows, columns and inner length: below and above the depth of a panel, with edges in every direction, and large enough to
-/// be shared between threads.
-const SHAPES: [[usize; 3]; 6] =
-    [[96, 70, 131], [49, 33, 300], [33, 129, 257], [200, 101, 520], [530, 65, 128], [70, 530, 123]];
+/// Rows, columns and inner length: below and above the depth of a panel, with edges in every direction, large enough to be
+/// shared between threads, and with few rows that meet many columns.
+const SHAPES: [[usize; 3]; 7] = [
+    [96, 70, 131],
+    [49, 33, 300],
+    [33, 129, 257],
+    [200, 101, 520],
+    [530, 65, 128],
+    [70, 530, 123],
+    [41, 603, 300],
+];
 
 /// x w' if `turned`, or x w.
 fn graph([m, n, k]: [usize; 3], turned: bool) -> Result<Arc<Graph>> {
@@ -87,7 +94,7 @@ fn digits_do_not_depend_on_the_number_of_threads() {
     for dtype in [DType::F32, DType::F64] {
         let on = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
-            pool.install(|| numbers([200, 101, 520], true, dtype))
+            pool.install(|| [[200, 101, 520], [41, 603, 300]].map(|shape| numbers(shape, true, dtype)))
         };
         let one = on(1);
         assert!(one == on(2) && one == on(3));

@@ -158,7 +158,7 @@ pub(crate) struct RunArguments {
     #[arg(long, default_value_t = 0, help_heading = "Computation")]
     pub(crate) seed: u64,
 
-    /// Threads; by default one per core. The digits do not depend on it
+    /// Threads; by default one per core, which then each keep to their own. The digits do not depend on it
     #[arg(long, value_name = "T", env = "RELIEF_THREADS", help_heading = "Computation")]
     pub(crate) threads: Option<usize>,
 

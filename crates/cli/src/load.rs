@@ -12,8 +12,8 @@ use relief_models::task::{Measured, Task, TaskOptions};
 use serde::Serialize;
 
 use crate::arguments::{RunArguments, SplitArgument, TaskArguments};
-use crate::device;
 use crate::exit::Failure;
+use crate::{device, threads};
 
 /// Metadata keys of a checkpoint that say what it is.
 pub(crate) const MODEL_KEY: &str = "model";
@@ -146,9 +146,7 @@ pub(crate) fn prepare(run: &RunArguments) -> Result<(), Failure> {
     }
     device::choose(&run.device)?;
     device::choose_precision(run.precision)?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(run.threads.unwrap_or(0));
-    // Set once per process: a second verb in one process keeps the first pool.
-    let _ = pool.build_global();
+    threads::start(run.threads);
     Ok(())
 }
 

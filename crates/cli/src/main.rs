@@ -44,6 +44,7 @@ mod surface_report;
 mod surfaces;
 mod survey;
 mod table;
+mod threads;
 mod traces;
 mod tracking;
 mod training;

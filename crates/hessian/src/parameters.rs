@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
 use globset::{Glob, GlobSetBuilder};
-use rayon::prelude::*;
+use relief_autodiff::vectors::pairwise;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -156,8 +156,8 @@ impl Parameters {
             let (storage, layout) = tensor.storage_and_layout();
             let range = layout.start_offset()..layout.start_offset() + head.len();
             match &*storage {
-                Storage::Cpu(CpuStorage::F32(x)) => in_pieces(head, &x[range], |o, x| f(o, f64::from(x))),
-                Storage::Cpu(CpuStorage::F64(x)) => in_pieces(head, &x[range], &f),
+                Storage::Cpu(CpuStorage::F32(x)) => pairwise(head, &x[range], |o, x| f(o, f64::from(x))),
+                Storage::Cpu(CpuStorage::F64(x)) => pairwise(head, &x[range], &f),
                 _ => return Err(Error::Input("a derivative is neither f32 nor f64".into())),
             }
         }
@@ -216,18 +216,10 @@ impl Parameters {
     }
 }
 
-/// Applies `f` to every entry of `out` with its entry of `x`, in parallel.
-fn in_pieces<A: Send, B: Copy + Sync>(out: &mut [A], x: &[B], f: impl Fn(&mut A, B) + Sync) {
-    const PIECE: usize = 1 << 16;
-    out.par_chunks_mut(PIECE)
-        .zip(x.par_chunks(PIECE))
-        .for_each(|(out, x)| out.iter_mut().zip(x).for_each(|(o, &x)| f(o, x)));
-}
-
 /// `f` of every entry, in parallel.
 fn converted<A: Send>(x: &[f64], f: impl Fn(f64) -> A + Sync) -> Vec<A> {
     let mut out = Vec::with_capacity(x.len());
-    in_pieces(&mut out.spare_capacity_mut()[..x.len()], x, |o, x| {
+    pairwise(&mut out.spare_capacity_mut()[..x.len()], x, |o, x| {
         o.write(f(x));
     });
     // SAFETY: the pieces cover all entries, and each is written.

@@ -48,6 +48,8 @@ const PARALLEL: usize = 1 << 22;
 /// Products that are packed by ourselves have at least as many multiply-adds, rows and columns.
 const SMALL: usize = 1 << 18;
 const NARROW: usize = 32;
+/// Terms of a sum from which on it is no matter that results are transposed.
+const TURNED: usize = 128;
 /// Rows or columns that one task works on: enough that packing the other side again does not show.
 const TASK: usize = 256;
 
@@ -65,16 +67,17 @@ pub(crate) fn multiply_add<T: Real>(
     if suits_packing([m, n, k], lhs) {
         return multiply_packed(&mut out[..m * n], [m, n, k], lhs, rhs, accumulate, parallel);
     }
-    if !parallel || m.max(n) < 2 * TASK {
+    let turned = suits_turning([m, n, k], lhs, rhs);
+    if !turned && (!parallel || m.max(n) < 2 * TASK) {
         return multiply_add_strided(out, n, m, n, k, lhs, rhs, accumulate);
     }
-    if m >= 2 * TASK {
+    if !turned && m >= 2 * TASK {
         return out[..m * n].par_chunks_mut(TASK * n).enumerate().for_each(|(i, out)| {
             multiply_add_strided(out, n, out.len() / n, n, k, lhs.skip_rows(i * TASK), rhs, accumulate);
         });
     }
     // Two halves of the columns, which are apart but not in one piece.
-    let half = n / 2;
+    let half = if parallel { n / 2 } else { 0 };
     let (mut left, mut right) = (vec![], vec![]);
     for row in out[..m * n].chunks_exact_mut(n) {
         let (l, r) = row.split_at_mut(half);
@@ -83,17 +86,30 @@ pub(crate) fn multiply_add<T: Real>(
     }
     let side = |rows: Vec<&mut [T]>, first: usize, n: usize| {
         with_buffer(m * n, |buffer| {
-            multiply_add_strided(buffer, n, m, n, k, lhs, rhs.skip_columns(first), false);
-            for (row, product) in rows.into_iter().zip(buffer.chunks_exact(n)) {
+            let rhs = rhs.skip_columns(first);
+            if turned {
+                multiply_add_strided(buffer, m, n, m, k, rhs.transposed(), lhs.transposed(), false);
+            } else {
+                multiply_add_strided(buffer, n, m, n, k, lhs, rhs, false);
+            }
+            let (row_stride, column_stride) = if turned { (1, m) } else { (n, 1) };
+            for (i, row) in rows.into_iter().enumerate() {
+                let product = buffer[i * row_stride..].iter().step_by(column_stride);
                 if accumulate {
                     row.iter_mut().zip(product).for_each(|(r, &p)| *r += p);
                 } else {
-                    row.copy_from_slice(product);
+                    row.iter_mut().zip(product).for_each(|(r, &p)| *r = p);
                 }
             }
         });
     };
     rayon::join(|| side(left, 0, half), || side(right, half, n - half));
+}
+
+/// Whether the transposed product is computed instead, of few rows that are short of the many columns they meet: where both
+/// factors lie along the sum, the `gemm` crate packs the right one whole, and of the transposed product the left one.
+fn suits_turning<T>([m, n, k]: [usize; 3], lhs: Matrix<'_, T>, rhs: Matrix<'_, T>) -> bool {
+    n >= 2 * m && m >= NARROW && k >= TURNED && lhs.column_stride == 1 && rhs.row_stride == 1
 }
 
 /// Whether [`multiply_packed`] is the faster way: not in f64, not for small or narrow products, not where long columns of
