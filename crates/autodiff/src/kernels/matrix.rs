@@ -76,7 +76,7 @@ pub(crate) fn multiply_add<T: Real>(
             multiply_add_strided(out, n, out.len() / n, n, k, lhs.skip_rows(i * TASK), rhs, accumulate);
         });
     }
-    // Two halves of the columns, which are apart but not in one piece.
+    // Two halves of the columns, which are apart but not in one piece; or none on the left.
     let half = if parallel { n / 2 } else { 0 };
     let (mut left, mut right) = (vec![], vec![]);
     for row in out[..m * n].chunks_exact_mut(n) {
@@ -85,6 +85,9 @@ pub(crate) fn multiply_add<T: Real>(
         right.push(r);
     }
     let side = |rows: Vec<&mut [T]>, first: usize, n: usize| {
+        if n == 0 {
+            return;
+        }
         with_buffer(m * n, |buffer| {
             let rhs = rhs.skip_columns(first);
             if turned {
