@@ -51,7 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let task = Task::new(&model, &tensors, &data, &options)?;
     let direction = Checkpoint::load(Path::new(direction))?.fit_model(&model, data.example_shape())?;
     let v = vector(&task, &direction)?;
-    Worker { task: &task, product: vec![0.0; v.len()], v, block: vec![], kept: None, dtype }.serve()
+    let product = vec![0.0; v.len()];
+    Worker { task: &task, product, v, there: None, block: vec![], kept: None, dtype }.serve()
 }
 
 /// The CPU, or the cards that `cuda`, `cuda:0,1` or `cuda:all` names.
@@ -82,6 +83,8 @@ struct Worker<'a> {
     task: &'a Task,
     v: Vec<f64>,
     product: Vec<f64>,
+    /// On a card: the direction, where a solver would have it, and then the product.
+    there: Option<(Tensor, Option<Tensor>)>,
     block: Vec<Vec<f64>>,
     kept: Option<Curvature<'a>>,
     dtype: DType,
@@ -100,6 +103,9 @@ impl Worker<'_> {
             let value = self.obey(command)?;
             let seconds = start.elapsed().as_secs_f64();
             // What the tools must agree on; its time is not counted.
+            if let Some(product) = self.there.as_mut().and_then(|(_, product)| product.take()) {
+                self.product = product.to_vec1()?;
+            }
             let value = value.unwrap_or_else(|| dot(&self.product, &self.v));
             println!("{}", json!({"seconds": seconds, "value": value}));
         }
@@ -118,8 +124,17 @@ impl Worker<'_> {
             "linearize" => {
                 let curvature = linearized()?;
                 let loss = curvature.loss();
+                let device = curvature.hessian().device();
+                let placed = device.map(|device| Tensor::new(self.v.as_slice(), &device)).transpose()?;
+                self.there = placed.map(|v| (v, None));
                 self.kept = Some(curvature);
                 return Ok(Some(loss));
+            }
+            "hvp" if self.there.is_some() => {
+                let (v, product) = self.there.as_mut().ok_or("linearize first")?;
+                let found = kept?.hessian().apply_on_device(v)?;
+                found.device().synchronize()?;
+                *product = Some(found);
             }
             "hvp" => kept?.hessian().apply(&self.v, &mut self.product)?,
             "ggn" => kept?.gauss_newton().apply(&self.v, &mut self.product)?,

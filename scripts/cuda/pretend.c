@@ -1,7 +1,9 @@
 /* Cards that are none: as much of the CUDA driver, cuBLAS, cuRAND and NVRTC as the tests of `--features cuda` call, on the host.
    NVRTC's part compiles kernels with the C++ compiler, the driver's part runs them thread by thread, fresh memory is full of NaN.
    It shows that arguments, addresses, launches and shapes are right; nothing of a card's timing, and nothing of its rounding.
-   `pretend.sh` uses it. The kernels of candle that are needed are written anew, by their names and arguments. */
+   `pretend.sh` uses it. The kernels of candle that are needed are written anew, by their names and arguments.
+   With PRETEND_COUNTS set nothing is computed and memory is zero: only what a card would be asked for is counted, and said at
+   the end. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <math.h>
@@ -13,6 +15,22 @@
 #include <unistd.h>
 
 typedef uint64_t Address;
+
+/* ---- counts ---- */
+
+enum { OURS, CANDLES, PRODUCTS_OF_MATRICES, TO_CARD, BYTES_TO_CARD, FROM_CARD, BYTES_FROM_CARD, ALLOCATIONS, KINDS };
+static const char *kinds[KINDS] = {"ours", "candle", "matrix", "to_card", "bytes_to_card",
+                                   "from_card", "bytes_from_card", "allocation"};
+static unsigned long tally[KINDS];
+static int only_counting;
+
+__attribute__((constructor)) static void begin(void) { only_counting = getenv("PRETEND_COUNTS") != NULL; }
+static void note(int kind, size_t by) { __atomic_fetch_add(&tally[kind], by, __ATOMIC_RELAXED); }
+__attribute__((destructor)) static void tell(void)
+{
+    for (int kind = 0; only_counting && kind < KINDS; kind++)
+        fprintf(stderr, "pretend: %s %lu\n", kinds[kind], tally[kind]);
+}
 
 /* ---- the driver: two cards, each with its range of addresses, every stream done at once ---- */
 
@@ -76,7 +94,9 @@ int cuMemAllocAsync(Address *address, size_t bytes, void *stream)
     char *memory = ranges[card] + at;
     *(size_t *)memory = whole;
     *address = (Address)(memory + 4096);
-    memset(memory + 4096, 0xff, bytes);
+    note(ALLOCATIONS, 1);
+    /* Fresh pages are zero. */
+    if (!only_counting) memset(memory + 4096, 0xff, bytes);
     return 0;
 }
 int cuMemFreeAsync(Address address, void *stream)
@@ -92,11 +112,15 @@ int cuMemcpyPeerAsync(Address to, void *to_context, Address from, void *from_con
 }
 int cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes, void *stream)
 {
+    note(TO_CARD, 1);
+    note(BYTES_TO_CARD, bytes);
     memcpy((void *)to, from, bytes);
     return 0;
 }
 int cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes, void *stream)
 {
+    note(FROM_CARD, 1);
+    note(BYTES_FROM_CARD, bytes);
     memcpy(to, (void *)from, bytes);
     return 0;
 }
@@ -272,6 +296,8 @@ int cuLaunchKernel(Function *function, unsigned blocks, unsigned y, unsigned z, 
                    unsigned shared, void *stream, void **given, void **extra)
 {
     if (current != stream) return 201;
+    note(function->library ? OURS : CANDLES, 1);
+    if (only_counting) return 0;
     if (!function->library) return candles(function->name, blocks, given);
     const Arguments *arguments = given[1];
     for (int k = 0; k < 8; k++)
@@ -296,6 +322,8 @@ int cublasSetStream_v2(void *handle, void *stream) { return 0; }
 
 #define PRODUCTS(T, Z, VALUE)                                                                           \
     if (!reaches(handle, (Address)a) || !reaches(handle, (Address)b) || !reaches(handle, (Address)c)) return 13; \
+    note(PRODUCTS_OF_MATRICES, 1);                                                                      \
+    if (only_counting) return 0;                                                                        \
     for (int batch = 0; batch < count; batch++) {                                                       \
         const T *x = (const T *)a + batch * stride_a, *y = (const T *)b + batch * stride_b;             \
         Z *z = (Z *)c + batch * stride_c;                                                               \

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the tests of operations and of vectors with `--features cuda` on a machine without a card: `pretend.c` plays driver and
-# libraries on the host. Further arguments go to cargo test; FEATURES=cuda,cudnn takes convolutions through cuDNN's part, and
-# FEATURES=cuda,nccl sums over cards (`-p relief-hessian --test several_cards`) through NCCL's. x86-64 Linux, a C++ compiler, and as
-# long a build as any.
+# libraries on the host. Arguments go to cargo instead, such as `test -p relief-hessian --test several_cards` or `build --example
+# peer_worker`; FEATURES=cuda,cudnn takes convolutions through cuDNN's part, and FEATURES=cuda,nccl sums over cards (that test)
+# through NCCL's. x86-64 Linux, a C++ compiler, and as long a build as any.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 dir=$PWD/target/cuda-check/pretend
@@ -18,6 +18,6 @@ done
 export NVCC="$PWD/scripts/cuda/nvcc-lite" NVCC_REAL='' CUDARC_CUDA_VERSION=13000 CUDA_COMPUTE_CAP=90 CUDA_ROOT="$dir/link-lazy"
 export LD_LIBRARY_PATH="$dir:${LD_LIBRARY_PATH:-}"
 if [ $# = 0 ]; then
-    set -- -p relief-autodiff -p relief-hessian --test operations --test pytorch --test device_vectors
+    set -- test -p relief-autodiff -p relief-hessian --test operations --test pytorch --test device_vectors
 fi
-cargo test --release --features "${FEATURES:-cuda}" --target-dir target/cuda-check "$@"
+cargo "$1" --release --features "${FEATURES:-cuda}" --target-dir target/cuda-check "${@:2}"

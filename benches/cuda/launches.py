@@ -1,0 +1,68 @@
+"""What a gradient and a product ask of a card, counted on a machine without one: launches of kernels, products of matrices,
+allocations, and copies between host and card. A launch keeps the host busy for some microseconds, so that these numbers and the
+arithmetic beside them say which workloads small kernels dominate.
+
+    scripts/cuda/pretend.sh build --example peer_worker
+    benches/peers/.venv/bin/python benches/cuda/launches.py
+
+The numbers do not depend on the number of examples, as long as they are one batch.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "peers"))
+
+import networks
+from compare import floating_point_operations
+
+import tools
+import workloads
+from workloads import Workload
+
+CHECK = tools.ROOT / "target/cuda-check"
+WORKER = CHECK / "release/examples/peer_worker"
+# As in measure.py, with the examples that are counted: as many are computed there.
+CASES = {
+    "resnet18": ("resnet18:stem=cifar,classes=10", (3, 32, 32), 10, 512),
+    "wrn": ("wrn-28-10", (3, 32, 32), 10, 128),
+    "gpt": ("gpt:vocabulary=8192,context=256,depth=12,width=768,heads=12", (256,), 8192, 16),
+    "mlp": ("mlp:widths=3072-512-512-10", (3072,), 10, 5000),
+}
+KINDS = ("ours", "candle", "matrix", "allocation", "to_card", "bytes_to_card", "from_card", "bytes_from_card")
+
+
+def counts(name, commands):
+    """What the worker asks for from its start to its end."""
+    files = [workloads.weights_file(name), workloads.data_file(name, 1), workloads.direction_file(name)]
+    environment = {**os.environ, "RELIEF_DEVICE": "cuda", "PRETEND_COUNTS": "1", "LD_LIBRARY_PATH": str(CHECK / "pretend")}
+    command = [str(WORKER), workloads.ALL[name].spec, *map(str, files), "f32", "1"]
+    done = subprocess.run(command, input="\n".join(commands), text=True, capture_output=True, env=environment, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"the worker stopped at {name}:\n{done.stderr[-2000:]}")
+    lines = [line.split() for line in done.stderr.splitlines() if line.startswith("pretend: ")]
+    return {kind: int(number) for _, kind, number in lines}
+
+
+def main():
+    print("| case | | our kernels | candle's | matrix products | allocations | copies to the card | from it | GFLOP |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name, (spec, shape, classes, examples) in CASES.items():
+        workloads.ALL[name] = Workload(spec, shape, (1,), classes)
+        workloads.export(name)
+        work = floating_point_operations(name, examples)
+        for figure, before in (("gradient", []), ("hvp", ["linearize"])):
+            # The first of a kind compiles what it needs.
+            twice, thrice = (counts(name, before + [figure] * times) for times in (2, 3))
+            one = {kind: thrice[kind] - twice[kind] for kind in KINDS}
+            copies = (f"{one[way]} ({one['bytes_' + way] / 1e6:.3g} MB)" for way in ("to_card", "from_card"))
+            cells = (one["ours"], one["candle"], one["matrix"], one["allocation"], *copies, f"{work[figure] / 1e9:.0f}")
+            title = {"gradient": "gradient", "hvp": "product"}[figure]
+            print(f"| {name} {examples} | {title} | " + " | ".join(map(str, cells)) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
