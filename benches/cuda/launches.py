@@ -25,19 +25,20 @@ from workloads import Workload
 
 CHECK = tools.ROOT / "target/cuda-check"
 WORKER = CHECK / "release/examples/peer_worker"
-# As in measure.py, with the examples that are counted: as many are computed there.
+# As in measure.py, with the examples that are computed there; as few as `COUNTED` ask for the same.
 CASES = {
     "resnet18": ("resnet18:stem=cifar,classes=10", (3, 32, 32), 10, 512),
     "wrn": ("wrn-28-10", (3, 32, 32), 10, 128),
     "gpt": ("gpt:vocabulary=8192,context=256,depth=12,width=768,heads=12", (256,), 8192, 16),
     "mlp": ("mlp:widths=3072-512-512-10", (3072,), 10, 5000),
 }
+COUNTED = 2
 KINDS = ("ours", "candle", "matrix", "allocation", "to_card", "bytes_to_card", "from_card", "bytes_from_card")
 
 
 def counts(name, commands):
     """What the worker asks for from its start to its end."""
-    files = [workloads.weights_file(name), workloads.data_file(name, 1), workloads.direction_file(name)]
+    files = [workloads.weights_file(name), workloads.data_file(name, COUNTED), workloads.direction_file(name)]
     environment = {**os.environ, "RELIEF_DEVICE": "cuda", "PRETEND_COUNTS": "1", "LD_LIBRARY_PATH": str(CHECK / "pretend")}
     command = [str(WORKER), workloads.ALL[name].spec, *map(str, files), "f32", "1"]
     done = subprocess.run(command, input="\n".join(commands), text=True, capture_output=True, env=environment, check=False)
@@ -51,7 +52,7 @@ def main():
     print("| case | | our kernels | candle's | matrix products | allocations | copies to the card | from it | GFLOP |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name, (spec, shape, classes, examples) in CASES.items():
-        workloads.ALL[name] = Workload(spec, shape, (1,), classes)
+        workloads.ALL[name] = Workload(spec, shape, (COUNTED,), classes)
         workloads.export(name)
         work = floating_point_operations(name, examples)
         for figure, before in (("gradient", []), ("hvp", ["linearize"])):
