@@ -17,6 +17,8 @@ use serde_json::json;
 
 #[path = "../../crates/cli/src/allocator.rs"]
 mod allocator;
+#[path = "../../crates/cli/src/threads.rs"]
+mod threads;
 
 fn main() -> Result<(), Box<dyn Error>> {
     allocator::keep_memory();
@@ -24,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [model, weights, data, batch, threads, rule] = arguments.as_slice() else {
         return Err("give model, weights, data, mini-batch, threads and rule".into());
     };
-    rayon::ThreadPoolBuilder::new().num_threads(threads.parse()?).build_global()?;
+    threads::start(Some(threads.parse()?));
     let checkpoint = Checkpoint::load(Path::new(weights))?;
     let model = Architecture::parse(model)?.infer(&checkpoint.shapes())?;
     let data = Dataset::load(data, &Default::default())?;
