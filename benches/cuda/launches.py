@@ -16,22 +16,18 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "peers"))
 
-import networks
 from compare import floating_point_operations
 
+import measure
 import tools
 import workloads
 from workloads import Workload
 
 CHECK = tools.ROOT / "target/cuda-check"
 WORKER = CHECK / "release/examples/peer_worker"
-# As in measure.py, with the examples that are computed there; as few as `COUNTED` ask for the same.
-CASES = {
-    "resnet18": ("resnet18:stem=cifar,classes=10", (3, 32, 32), 10, 512),
-    "wrn": ("wrn-28-10", (3, 32, 32), 10, 128),
-    "gpt": ("gpt:vocabulary=8192,context=256,depth=12,width=768,heads=12", (256,), 8192, 16),
-    "mlp": ("mlp:widths=3072-512-512-10", (3072,), 10, 5000),
-}
+# Those of measure.py, and the perceptron.
+CASES = {**{name: workload for name, (workload, _) in measure.CASES.items()}, "mlp": workloads.WORKLOADS["mlp"]}
+# Examples: fewer ask for the same.
 COUNTED = 2
 KINDS = ("ours", "candle", "matrix", "allocation", "to_card", "bytes_to_card", "from_card", "bytes_from_card")
 
@@ -51,8 +47,9 @@ def counts(name, commands):
 def main():
     print("| case | | our kernels | candle's | matrix products | allocations | copies to the card | from it | GFLOP |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for name, (spec, shape, classes, examples) in CASES.items():
-        workloads.ALL[name] = Workload(spec, shape, (COUNTED,), classes)
+    for name, workload in CASES.items():
+        examples = max(workload.sizes)
+        workloads.ALL[name] = Workload(workload.spec, workload.shape, (COUNTED,), workload.classes)
         workloads.export(name)
         work = floating_point_operations(name, examples)
         for figure, before in (("gradient", []), ("hvp", ["linearize"])):

@@ -214,9 +214,9 @@ impl Lanczos {
         } else {
             Status::BudgetSpent
         };
-        let mut basis: Vec<Option<Vector>> = state.krylov.vectors.drain(..).map(Some).collect();
-        let vectors = order.iter().filter_map(|&i| basis[i].take()).map(Vector::into_entries);
-        let vectors = vectors.collect::<Result<_>>()?;
+        let basis = &mut state.krylov.vectors;
+        let taken = order.iter().map(|&i| std::mem::replace(&mut basis[i], Vector::Host(vec![])));
+        let vectors = taken.map(Vector::into_entries).collect::<Result<_>>()?;
         let subspace_angle_bound = state.outside.filter(|_| state.checked).and_then(|outside| {
             let distance =
                 |(position, pair): (usize, &(f64, f64))| self.wanted.distance(position, pair.0, outside);

@@ -36,6 +36,7 @@ impl Vector {
         })
     }
 
+    /// The same without a copy, for a vector that is not needed any more.
     pub(crate) fn into_entries(self) -> Result<Vec<f64>> {
         Ok(match self {
             Self::Host(x) => x,
